@@ -1,0 +1,137 @@
+package checks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+)
+
+// Evaluate looks at the item's resource and returns a result for each property
+// that the spec asserts. Where it says within, a look that fails is repeated
+// until it holds or the time is over, and the last look's results count.
+func (it Item) Evaluate(ctx context.Context, sys *System) []Result {
+	start := time.Now()
+	common := it.Resource.common()
+	var list []Result
+	switch {
+	case common.Skip:
+		list = []Result{{Verdict: Skip, Message: "skip is set"}}
+	case ctx.Err() != nil:
+		list = []Result{{}}
+	default:
+		list = it.try(ctx, sys, start.Add(time.Duration(common.Within)))
+	}
+	if ctx.Err() != nil {
+		interrupted(list, context.Cause(ctx))
+	}
+	it.stamp(list, time.Since(start))
+	return list
+}
+
+// try looks until it holds, or until the deadline has passed after a look.
+func (it Item) try(ctx context.Context, sys *System, deadline time.Time) []Result {
+	pause := 100 * time.Millisecond
+	for {
+		list := it.look(ctx, sys)
+		left := time.Until(deadline)
+		if holds(list) || left <= 0 || ctx.Err() != nil {
+			return list
+		}
+		select {
+		case <-time.After(min(pause, left)):
+		case <-ctx.Done():
+			return list
+		}
+		pause = min(pause*3/2, time.Second)
+		sys.Refresh()
+	}
+}
+
+// stuckAfter is how long a resource may go on after its context has ended.
+const stuckAfter = 3 * time.Second
+
+// look evaluates the resource once. One that panics gives an error; one that
+// does not return although its context has ended, for instance because a read
+// hangs in the kernel, is left behind.
+func (it Item) look(ctx context.Context, sys *System) []Result {
+	done := make(chan []Result, 1)
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				done <- []Result{{
+					Verdict: Error,
+					Message: oneLine(fmt.Sprintf("icepak has a bug: %v", p)),
+					Output:  head(string(debug.Stack()), maxOutput),
+				}}
+			}
+		}()
+		done <- it.Resource.Evaluate(ctx, sys)
+	}()
+	select {
+	case list := <-done:
+		return list
+	case <-ctx.Done():
+	}
+	select {
+	case list := <-done:
+		return list
+	case <-time.After(stuckAfter):
+		return []Result{{Message: "it hangs"}}
+	}
+}
+
+func holds(list []Result) bool {
+	for _, r := range list {
+		if r.Verdict == Fail || r.Verdict == Error {
+			return false
+		}
+	}
+	return true
+}
+
+// A timeoutError is the cause of a check's context that has run out.
+type timeoutError struct{ after time.Duration }
+
+func (e *timeoutError) Error() string { return fmt.Sprintf("timed out after %s", e.after) }
+
+// interrupted marks results of a look during which the context ended. None of
+// them is to be believed: that a port cannot be reached, for instance, would
+// hold for no other reason. A check that takes too long is the image's fault;
+// any other end is not.
+func interrupted(list []Result, cause error) {
+	verdict, message := Error, fmt.Sprintf("interrupted: %v", cause)
+	if _, ok := errors.AsType[*timeoutError](cause); ok {
+		verdict, message = Fail, cause.Error()
+	}
+	for i := range list {
+		r := &list[i]
+		if r.Verdict == Skip {
+			continue
+		}
+		r.Verdict = verdict
+		if r.Message == "" {
+			r.Message = message
+		} else {
+			r.Message = oneLine(message + ": " + r.Message)
+		}
+	}
+}
+
+// stamp fills in what a resource does not know of itself. Durations add up to
+// what the whole item took.
+func (it Item) stamp(list []Result, took time.Duration) {
+	for i := range list {
+		r := &list[i]
+		r.Type, r.ID, r.Title = it.Type, it.ID, it.Resource.common().Title
+		r.Source = it.Sources[r.Property]
+		if r.Source == "" {
+			r.Source = it.Source
+		}
+		took -= r.Duration
+	}
+	if len(list) > 0 && took > 0 {
+		list[0].Duration += took
+	}
+}

@@ -1,0 +1,324 @@
+package checks
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"testing/synctest"
+	"time"
+)
+
+// A fake is a resource that does what a test says.
+type fake struct {
+	Common
+	look func(ctx context.Context, sys *System) []Result
+}
+
+func (f *fake) Evaluate(ctx context.Context, sys *System) []Result { return f.look(ctx, sys) }
+
+func gives(verdicts ...Verdict) *fake {
+	return &fake{look: func(context.Context, *System) []Result {
+		var list []Result
+		for i, v := range verdicts {
+			list = append(list, Result{Property: fmt.Sprintf("p%d", i), Verdict: v})
+		}
+		return list
+	}}
+}
+
+func item(r Resource) Item { return Item{Type: "fake", ID: "x", Resource: r} }
+
+func TestItemStampsItsResults(t *testing.T) {
+	r := gives(Pass, Fail)
+	r.Title = "a title"
+	it := Item{Type: "fake", ID: "x", Source: "a.yaml:1:1", Sources: map[string]string{"p1": "a.yaml:2:3"}, Resource: r}
+	list := it.Evaluate(t.Context(), new(System))
+	var total time.Duration
+	for i := range list {
+		total += list[i].Duration
+		list[i].Duration = 0
+	}
+	want := []Result{
+		{Type: "fake", ID: "x", Property: "p0", Title: "a title", Verdict: Pass, Source: "a.yaml:1:1"},
+		{Type: "fake", ID: "x", Property: "p1", Title: "a title", Verdict: Fail, Source: "a.yaml:2:3"},
+	}
+	if !reflect.DeepEqual(list, want) || total <= 0 {
+		t.Errorf("in %v got %+v", total, list)
+	}
+}
+
+func TestSkippedItemIsNotLookedAt(t *testing.T) {
+	r := &fake{look: func(context.Context, *System) []Result { panic("looked at") }}
+	r.Skip = true
+	list := item(r).Evaluate(t.Context(), new(System))
+	if len(list) != 1 || list[0].Verdict != Skip {
+		t.Errorf("got %+v", list)
+	}
+}
+
+func TestPanicBecomesAnError(t *testing.T) {
+	r := &fake{look: func(context.Context, *System) []Result { panic("boom") }}
+	list := item(r).Evaluate(t.Context(), new(System))
+	if len(list) != 1 || list[0].Verdict != Error || !strings.Contains(list[0].Message, "boom") || list[0].Output == "" {
+		t.Errorf("got %+v", list)
+	}
+}
+
+func TestWithinTriesAgainWithFreshFacts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sys := new(System)
+		reads, looks := 0, 0
+		r := &fake{look: func(ctx context.Context, sys *System) []Result {
+			looks++
+			n, _ := fact(ctx, &sys.facts, "n", func() (int, error) { reads++; return reads, nil })
+			if n < 4 {
+				return []Result{{Verdict: Fail}}
+			}
+			return []Result{{Verdict: Pass}}
+		}}
+		r.Within = Duration(time.Minute)
+		list := item(r).Evaluate(t.Context(), sys)
+		if list[0].Verdict != Pass || looks != 4 || reads != 4 {
+			t.Errorf("after %d looks and %d reads got %+v", looks, reads, list)
+		}
+		if d := list[0].Duration; d < 300*time.Millisecond || d > 3*time.Second {
+			t.Errorf("it took %v", d)
+		}
+	})
+}
+
+func TestWithinGivesTheLastResultsWhenTimeIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		looks := 0
+		r := &fake{look: func(context.Context, *System) []Result {
+			looks++
+			return []Result{{Verdict: Fail, Message: fmt.Sprint(looks)}}
+		}}
+		r.Within = Duration(10 * time.Second)
+		start := time.Now()
+		list := item(r).Evaluate(t.Context(), new(System))
+		if list[0].Verdict != Fail || list[0].Message != fmt.Sprint(looks) || looks < 10 || looks > 40 {
+			t.Errorf("after %d looks got %+v", looks, list)
+		}
+		if took := time.Since(start); took != 10*time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+func TestInterruptedLookIsNotBelieved(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		cause   error
+		verdict Verdict
+		message string
+	}{
+		{"by the check's timeout", &timeoutError{30 * time.Second}, Fail, "timed out after 30s"},
+		{"by the caller", errors.New("stopped"), Error, "interrupted: stopped"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			r := &fake{look: func(ctx context.Context, _ *System) []Result {
+				cancel(tt.cause)
+				return []Result{{Verdict: Pass}, {Verdict: Fail, Message: "why"}, {Verdict: Skip}}
+			}}
+			list := item(r).Evaluate(ctx, new(System))
+			for i, want := range []Result{
+				{Verdict: tt.verdict, Message: tt.message},
+				{Verdict: tt.verdict, Message: tt.message + ": why"},
+				{Verdict: Skip},
+			} {
+				if list[i].Verdict != want.Verdict || list[i].Message != want.Message {
+					t.Errorf("result %d is %+v", i, list[i])
+				}
+			}
+		})
+	}
+}
+
+func TestStuckResourceIsLeftBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, &timeoutError{time.Second})
+		defer cancel()
+		release := make(chan struct{})
+		r := &fake{look: func(context.Context, *System) []Result {
+			<-release
+			return []Result{{Verdict: Pass}}
+		}}
+		list := item(r).Evaluate(ctx, new(System))
+		close(release)
+		if len(list) != 1 || list[0].Verdict != Fail || !strings.Contains(list[0].Message, "timed out after 1s") {
+			t.Errorf("got %+v", list)
+		}
+	})
+}
+
+func TestFactIsReadOnceAndSoIsItsError(t *testing.T) {
+	var f facts
+	reads := 0
+	for range 2 {
+		_, err := fact(t.Context(), &f, "n", func() (int, error) { reads++; return 0, errors.New("no") })
+		if err == nil || reads != 1 {
+			t.Errorf("after %d reads got %v", reads, err)
+		}
+	}
+	f.forget("n")
+	if n, err := fact(t.Context(), &f, "n", func() (int, error) { return 7, nil }); n != 7 || err != nil {
+		t.Errorf("after forget got %d, %v", n, err)
+	}
+}
+
+func TestFactOfACancelledReaderIsNotKept(t *testing.T) {
+	var f facts
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := fact(ctx, &f, "n", func() (int, error) { return 0, ctx.Err() })
+	if err == nil {
+		t.Fatal("no error")
+	}
+	if n, err := fact(t.Context(), &f, "n", func() (int, error) { return 7, nil }); n != 7 || err != nil {
+		t.Errorf("got %d, %v", n, err)
+	}
+}
+
+func TestFactIsSafeForConcurrentUse(t *testing.T) {
+	var f facts
+	reads := 0
+	done := make(chan int)
+	for range 8 {
+		go func() {
+			n, _ := fact(t.Context(), &f, "n", func() (int, error) { reads++; return 7, nil })
+			done <- n
+		}()
+	}
+	for range 8 {
+		if n := <-done; n != 7 {
+			t.Errorf("got %d", n)
+		}
+	}
+	if reads != 1 {
+		t.Errorf("read %d times", reads)
+	}
+}
+
+func TestPresenceDecidesAboutSiblings(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		exists  string
+		present bool
+		want    string // verdicts of exists, if asserted, and of a sibling that would pass
+		message string // the sibling's
+	}{
+		{"there, as asserted", `true`, true, "pass pass", ""},
+		{"there, not asserted", ``, true, "pass", ""},
+		{"absent, not asserted", ``, false, "fail", "does not exist"},
+		{"absent, asserted there", `true`, false, "fail skip", "does not exist"},
+		{"absent, as asserted", `false`, false, "pass skip", "does not exist"},
+		{"there, asserted absent", `false`, true, "fail skip", "exists did not pass"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var exists Matcher
+			if tt.exists != "" {
+				exists = want(t, Bool, tt.exists)
+			}
+			var r results
+			r.presence("exists", exists, tt.present, "does not exist")
+			r.match("size", want(t, Int, `5`), 5)
+			r.find("unset", Matcher{}, func() (any, error) { panic("looked up") })
+			var verdicts []string
+			for _, res := range r.list {
+				verdicts = append(verdicts, string(res.Verdict))
+			}
+			if got := strings.Join(verdicts, " "); got != tt.want || r.last().Message != tt.message {
+				t.Errorf("got %s, %q", got, r.last().Message)
+			}
+		})
+	}
+}
+
+func TestResultsAreBounded(t *testing.T) {
+	var r results
+	long := strings.Repeat("é\n", 1<<16)
+	r.match("s", want(t, String, `"x"`), long)
+	r.output(long)
+	r.match("t", want(t, Text, `["foo"]`), "foo "+long)
+	r.match("l", want(t, List, `["x"]`), strings.Split(long, "\n"))
+	data, err := json.Marshal(r.list)
+	if err != nil || len(data) > 64<<10 {
+		t.Errorf("%d bytes, %v", len(data), err)
+	}
+	if r.list[1].Verdict != Pass || r.list[1].Actual != nil {
+		t.Errorf("a pass shows its text: %+v", r.list[1])
+	}
+}
+
+func TestItemSurvivesTheWire(t *testing.T) {
+	for _, typ := range Types() {
+		t.Run(typ.Name, func(t *testing.T) {
+			it, err := NewItem(typ.Name, "the id")
+			if err != nil {
+				t.Fatal(err)
+			}
+			it.Source, it.Sources = "a:1:2", map[string]string{"exists": "a:3:4"}
+			it.Resource.common().Title = "title"
+			it.Resource.common().Within = Duration(time.Second)
+			fill(t, reflect.ValueOf(it.Resource).Elem())
+			data, err := json.Marshal(it)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var back Item
+			if err := json.Unmarshal(data, &back); err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(it, back) {
+				t.Errorf("%s\ngot  %#v\nwant %#v", data, back.Resource, it.Resource)
+			}
+		})
+	}
+}
+
+// fill sets every field of a resource.
+func fill(t *testing.T, v reflect.Value) {
+	for i := range v.NumField() {
+		field, info := v.Field(i), v.Type().Field(i)
+		switch p := field.Addr().Interface().(type) {
+		case *Common:
+		case *Matcher:
+			kind := Kind(info.Tag.Get("kind"))
+			*p = want(t, kind, map[Kind]string{
+				Bool: `true`, Int: `5`, String: `"x"`, List: `["x"]`, Text: `["/x/"]`, Any: `{"have-len": 1}`,
+			}[kind])
+		case *Duration:
+			*p = Duration(time.Minute)
+		case *string:
+			*p = "text"
+		case *bool:
+			*p = true
+		case *[]string:
+			*p = []string{"a: b"}
+		case *map[string]string:
+			*p = map[string]string{"A": "b"}
+		default:
+			t.Errorf("%s has the type %s", info.Name, info.Type)
+		}
+	}
+}
+
+func FuzzItemFromJSON(f *testing.F) {
+	f.Add([]byte(`{"type":"file","id":"/x","resource":{"exists":{"kind":"bool","expr":true}}}`))
+	f.Add([]byte(`{"type":"file","id":"/x","resource":null}`))
+	sys := &System{FS: fstest.MapFS{}}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var it Item
+		if json.Unmarshal(data, &it) == nil && (it.Type == "file" || it.Type == "user") {
+			it.Resource.common().Within = 0
+			it.Evaluate(t.Context(), sys)
+		}
+	})
+}

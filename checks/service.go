@@ -1,0 +1,210 @@
+package checks
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"time"
+)
+
+// Service is a service of systemd, OpenRC or sysvinit.
+type Service struct {
+	Common
+	Name string `json:"name,omitempty"`
+	// Start starts it first; it must stay up.
+	Start bool `json:"start,omitempty" asserts:"true"`
+	// Enabled is whether it is started at boot because somebody enabled it. A
+	// static unit, which cannot be enabled and is started only when another
+	// asks for it, is not; systemctl is-enabled calls it enabled.
+	Enabled   Matcher `json:"enabled,omitzero" kind:"bool"`
+	Running   Matcher `json:"running,omitzero" kind:"bool"`
+	Runlevels Matcher `json:"runlevels,omitzero" kind:"list"`
+}
+
+// A serviceState is what an init system says of a service.
+type serviceState struct {
+	found      bool
+	enabled    bool
+	running    bool
+	starting   bool   // not running yet, and may still get there
+	finished   bool   // it ran once and ended well, as it is meant to
+	restarts   int    // how often it was started again after it died
+	enablement string // why it is not enabled, where that is not plain
+	activity   string // why it is not running
+	runlevels  []string
+}
+
+// A serviceManager knows the services of a guest.
+type serviceManager interface {
+	state(ctx context.Context, service string) (serviceState, error)
+	// start starts the service. Its error is a *commandError where it was refused.
+	start(ctx context.Context, service string) error
+}
+
+// Evaluate gives a result for each property that is asserted. Where the start
+// failed it still looks at the others.
+func (s *Service) Evaluate(ctx context.Context, sys *System) []Result {
+	var r results
+	name := cmp.Or(s.Name, s.Key)
+	if s.Start {
+		if err := sys.startService(ctx, name); err != nil {
+			r.add(Result{Property: "start", Verdict: verdictOf(err), Message: oneLine(err.Error())})
+			withOutput(r.list, err)
+		} else {
+			r.pass("start", nil)
+		}
+	}
+	if !s.Enabled.IsSet() && !s.Running.IsSet() && !s.Runlevels.IsSet() {
+		return r.list
+	}
+	started := len(r.list)
+	state, err := sys.service(ctx, name)
+	if err != nil {
+		r.errRest(err)
+	}
+	if !r.match("enabled", s.Enabled, state.enabled) && err == nil && state.enablement != "" {
+		r.explain(state.enablement)
+	}
+	if !r.match("running", s.Running, state.running) && err == nil && state.activity != "" {
+		r.explain(state.activity)
+	}
+	r.match("runlevels", s.Runlevels, state.runlevels)
+	withOutput(r.list[started:], err)
+	return r.list
+}
+
+// serviceManager returns that of the init that the guest has booted with.
+func (s *System) serviceManager() (serviceManager, error) {
+	switch {
+	case s.bootedSystemd():
+		return systemd{s}, nil
+	case s.bootedOpenRC():
+		return openRC{s}, nil
+	case s.exists("/etc/init.d"):
+		return sysvinit{s}, nil
+	}
+	return nil, errors.New("no init system (systemd, OpenRC, sysvinit) in the guest")
+}
+
+// bootedSystemd tells whether systemd is the init of the running system. Just
+// after the start it may not have made its folder yet.
+func (s *System) bootedSystemd() bool {
+	if s.exists("/run/systemd/system") {
+		return true
+	}
+	exe, err := fs.ReadLink(s.FS, "proc/1/exe")
+	return err == nil && path.Base(exe) == "systemd"
+}
+
+func (s *System) bootedOpenRC() bool {
+	return s.exists("/run/openrc") || s.exists("/sbin/openrc-run") || s.exists("/usr/sbin/openrc-run")
+}
+
+// service returns a service's state.
+func (s *System) service(ctx context.Context, name string) (serviceState, error) {
+	return fact(ctx, &s.facts, "service "+name, func() (serviceState, error) {
+		manager, err := s.serviceManager()
+		if err != nil {
+			return serviceState{}, err
+		}
+		state, err := manager.state(ctx, name)
+		if err == nil && !state.found {
+			state.enablement, state.activity = "no such unit", "no such unit"
+		}
+		return state, err
+	})
+}
+
+const (
+	// stayUp is how long a service that was started is watched: one that dies
+	// within seconds has not started, whatever its init says.
+	stayUp = 2 * time.Second
+	// stayUpPause is the time between two looks at it.
+	stayUpPause = 200 * time.Millisecond
+)
+
+// startService starts the service and makes sure that it stays up.
+func (s *System) startService(ctx context.Context, name string) error {
+	manager, err := s.serviceManager()
+	if err != nil {
+		return err
+	}
+	defer s.Refresh()
+	err = manager.start(ctx, name)
+	if err == nil {
+		err = staysUp(ctx, manager, name)
+	}
+	if err == nil || verdictOf(err) == Error {
+		return err
+	}
+	failed, ok := errors.AsType[*commandError](err)
+	if !ok {
+		failed = &commandError{message: err.Error()}
+	}
+	failed.output += s.journal(ctx, name)
+	return failed
+}
+
+// staysUp watches a service that has been started.
+func staysUp(ctx context.Context, manager serviceManager, name string) error {
+	deadline := time.Now().Add(stayUp)
+	for ran, restarts := false, -1; ; {
+		state, err := manager.state(ctx, name)
+		if err != nil {
+			return err
+		}
+		if restarts < 0 {
+			restarts = state.restarts
+		}
+		ran = ran || state.running
+		late := time.Now().After(deadline)
+		switch {
+		case state.finished:
+			return nil
+		case state.restarts > restarts:
+			return errors.New("it started, died, and was started again")
+		case !state.running && ran:
+			return fmt.Errorf("it started and did not stay up: %s", state.activity)
+		case !state.running && (late || !state.starting):
+			return fmt.Errorf("it did not start: %s", state.activity)
+		case late:
+			return nil
+		}
+		select {
+		case <-time.After(stayUpPause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// journal returns the last lines that the service has logged, if there is a
+// journal.
+func (s *System) journal(ctx context.Context, name string) string {
+	if !s.hasProgram("journalctl") {
+		return ""
+	}
+	out, err := s.run(ctx, "journalctl", Command{Args: []string{"journalctl", "-u", name, "-n", "20", "--no-pager", "--quiet"}})
+	if err != nil {
+		return ""
+	}
+	return string(out.Stdout)
+}
+
+// entries returns the names in a folder; none where it cannot be read.
+func (s *System) entries(folder string) []string {
+	list, err := fs.ReadDir(s.FS, fsPath(folder))
+	if err != nil {
+		return nil
+	}
+	names := make([]string, len(list))
+	for i, e := range list {
+		names[i] = e.Name()
+	}
+	slices.Sort(names)
+	return names
+}
