@@ -1,0 +1,196 @@
+package probe
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/upmaru/icepak/checks"
+)
+
+// serve carries the plan out on this machine and returns the stream.
+func serve(t *testing.T, plan any) (string, error) {
+	t.Helper()
+	in, err := json.Marshal(plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	err = Serve(t.Context(), bytes.NewReader(in), &out, checks.Local())
+	return out.String(), err
+}
+
+// commandCheck is a check of one command that must exit 0.
+func commandCheck(t *testing.T, name, command string) checks.Check {
+	t.Helper()
+	var item checks.Item
+	zero, err := checks.ParseMatcher(checks.Int, int64(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := json.Marshal(zero)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := `{"type":"command","id":` + quote(command) + `,"resource":{"exit-status":` + string(m) + `}}`
+	if err := json.Unmarshal([]byte(raw), &item); err != nil {
+		t.Fatal(err)
+	}
+	return checks.Check{Name: name, Items: []checks.Item{item}}
+}
+
+func quote(s string) string {
+	b, _ := json.Marshal(s) // a string always encodes
+	return string(b)
+}
+
+func TestAPlanComesBackAsEvents(t *testing.T) {
+	plan := Plan{Protocol: Protocol, Token: "t", Timeout: time.Minute, Checks: []checks.Check{
+		commandCheck(t, "good", "true"), commandCheck(t, "bad", "exit 3"),
+	}}
+	stream, err := serve(t, plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kinds []Kind
+	verdicts := map[string]checks.Verdict{}
+	err = Read(strings.NewReader(stream), "t", func(e Event) {
+		kinds = append(kinds, e.Kind)
+		if e.Kind == Checked {
+			verdicts[e.Check] = e.Outcome.Verdict
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Kind{Hello, Ready, Check, Result, Checked, Check, Result, Checked, End}
+	if !slices.Equal(kinds, want) {
+		t.Errorf("events %v, want %v", kinds, want)
+	}
+	if verdicts["good"] != checks.Pass || verdicts["bad"] != checks.Fail {
+		t.Errorf("verdicts %v", verdicts)
+	}
+}
+
+func TestAnotherProtocolIsRefusedOnBothSides(t *testing.T) {
+	stream, err := serve(t, Plan{Protocol: Protocol + 1, Token: "t"})
+	if err == nil {
+		t.Error("the probe took a plan of another protocol")
+	}
+	err = Read(strings.NewReader(stream), "t", func(Event) {})
+	if err == nil || !strings.Contains(err.Error(), "protocol") {
+		t.Errorf("the host heard %v", err)
+	}
+	hello := `{"token":"t","event":"hello","protocol":99}` + "\n" + `{"token":"t","event":"end"}` + "\n"
+	if err := Read(strings.NewReader(hello), "t", func(Event) {}); err == nil {
+		t.Error("the host took a probe of another protocol")
+	}
+}
+
+func TestReadTakesOnlyWhatCarriesTheToken(t *testing.T) {
+	const end = `{"token":"t","event":"end"}` + "\n"
+	for _, tt := range []struct {
+		name, stream string
+		want         int
+		err          error
+	}{
+		{"forged by something else in the guest", `{"token":"x","event":"checked","check":"a","outcome":{"verdict":"pass"}}` + "\n" + end, 1, nil},
+		{"without a token", `{"event":"end"}` + "\n", 0, ErrEndless},
+		{"prose", "Segmentation fault\n" + end, 1, nil},
+		{"cut in the middle of a line", `{"token":"t","event":"che`, 0, ErrEndless},
+		{"cut before the end", `{"token":"t","event":"hello","protocol":1}` + "\n", 1, ErrEndless},
+		{"an event without what it promises", `{"token":"t","event":"result","check":"a"}` + "\n" + end, 1, nil},
+		{"a line that never ends", strings.Repeat("x", maxLine+10) + "\n" + end, 1, nil},
+		{"the last line without a newline", strings.TrimSpace(end), 1, nil},
+		{"empty", "", 0, ErrEndless},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := 0
+			err := Read(strings.NewReader(tt.stream), "t", func(Event) { got++ })
+			if got != tt.want || !errors.Is(err, tt.err) {
+				t.Errorf("%d events and %v, want %d and %v", got, err, tt.want, tt.err)
+			}
+		})
+	}
+}
+
+func TestABrokenProbeSaysWhy(t *testing.T) {
+	stream, err := serve(t, "not a plan")
+	if err == nil {
+		t.Error("the probe took it")
+	}
+	if err := Read(strings.NewReader(stream), "", func(Event) {}); err == nil || !strings.Contains(err.Error(), "read the plan") {
+		t.Errorf("the host heard %v", err)
+	}
+}
+
+// failing is an output that fails after some writes, as a lost host does.
+type failing struct{ left int }
+
+func (f *failing) Write(p []byte) (int, error) {
+	if f.left--; f.left < 0 {
+		return 0, errors.New("gone")
+	}
+	return len(p), nil
+}
+
+func TestAProbeWhoseHostIsGoneStops(t *testing.T) {
+	in, err := json.Marshal(Plan{Protocol: Protocol, Checks: []checks.Check{
+		commandCheck(t, "first", "true"), commandCheck(t, "second", "sleep 600"),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := Serve(ctx, bytes.NewReader(in), &failing{left: 3}, checks.Local()); err == nil {
+		t.Error("it did not notice")
+	}
+	if ctx.Err() != nil {
+		t.Error("it went on until its deadline")
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add([]byte(`{"token":"t","event":"hello","protocol":1}` + "\n" + `{"token":"t","event":"end"}`))
+	f.Add([]byte("{\n}\x00"))
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		ended := false
+		err := Read(bytes.NewReader(stream), "t", func(e Event) {
+			if e.Token != "t" {
+				t.Error("an event without the token came through")
+			}
+			ended = ended || e.Kind == End
+		})
+		if err == nil != ended {
+			t.Errorf("error %v, ended %v", err, ended)
+		}
+	})
+}
+
+// The probe goes into every guest: what it is made of is decided here and not by
+// accident.
+func TestTheProbeIsMadeOfLittle(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", "../../icepak-probe").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	allowed := []string{
+		"github.com/upmaru/icepak/checks",
+		"github.com/upmaru/icepak/cmd/internal/probe",
+		"github.com/upmaru/icepak/cmd/icepak-probe",
+		"github.com/Masterminds/semver/v3",
+		"golang.org/x/sys/unix",
+	}
+	for _, dep := range strings.Fields(string(out)) {
+		if !slices.Contains(allowed, dep) {
+			t.Errorf("the probe imports %s", dep)
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package probe
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"sync"
+
+	"github.com/upmaru/icepak/checks"
+)
+
+// Serve reads a plan from in, carries it out on sys, and writes events to out.
+// It returns nil when it could say all that it had to, whatever the verdicts.
+func Serve(ctx context.Context, in io.Reader, out io.Writer, sys *checks.System) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w := &writer{enc: json.NewEncoder(out), cancel: cancel}
+	plan, err := readPlan(in)
+	w.token = plan.Token
+	if err != nil {
+		w.write(Event{Kind: Broken, Detail: err.Error()})
+		return err
+	}
+	if plan.Timeout > 0 {
+		ctx, cancel = context.WithTimeout(ctx, plan.Timeout)
+		defer cancel()
+	}
+	w.write(Event{Kind: Hello, Protocol: Protocol, Arch: runtime.GOARCH})
+	ready, err := checks.WaitReady(ctx, sys, plan.Ready)
+	var notReady *checks.NotReadyError
+	switch {
+	case errors.As(err, &notReady):
+		w.write(Event{Kind: NotReady, Detail: err.Error()})
+	case err != nil:
+		w.write(Event{Kind: Broken, Detail: "waiting for the guest: " + err.Error()})
+		return err
+	default:
+		w.write(Event{Kind: Ready, Ready: &ready})
+		checks.Run(ctx, sys, plan.Checks, w)
+	}
+	w.write(Event{Kind: End})
+	return w.err
+}
+
+func readPlan(in io.Reader) (Plan, error) {
+	var plan Plan
+	dec := json.NewDecoder(io.LimitReader(in, maxPlan))
+	if err := dec.Decode(&plan); err != nil {
+		return plan, fmt.Errorf("read the plan: %w", err)
+	}
+	if plan.Protocol != Protocol {
+		return plan, fmt.Errorf("the plan is of protocol %d, this probe speaks %d", plan.Protocol, Protocol)
+	}
+	return plan, nil
+}
+
+// A writer turns what a run observes into events. Once the host cannot be
+// reached any more, it ends the run: nobody is there to read the rest.
+type writer struct {
+	token  string
+	cancel context.CancelFunc
+
+	mu  sync.Mutex
+	enc *json.Encoder
+	err error
+}
+
+func (w *writer) write(e Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil {
+		return
+	}
+	e.Token = w.token
+	if w.err = w.enc.Encode(e); w.err != nil {
+		w.cancel()
+	}
+}
+
+func (w *writer) CheckStarted(name string) { w.write(Event{Kind: Check, Check: name}) }
+
+func (w *writer) Result(check string, r checks.Result) {
+	w.write(Event{Kind: Result, Check: check, Result: &r})
+}
+
+func (w *writer) CheckDone(name string, o checks.Outcome) {
+	w.write(Event{Kind: Checked, Check: name, Outcome: &o})
+}
