@@ -1,0 +1,97 @@
+package polar
+
+import (
+	"context"
+	"fmt"
+)
+
+const settleAttempts = 4 // at events whose answer leaves open whether they were taken
+
+// Run brings the check's assessment from created or failed to running,
+// and leaves it alone where it is running or has passed.
+func (c *Client) Run(ctx context.Context, versionID, checkID, clusterID int64, instanceType string) error {
+	_, err := c.settle(ctx, versionID, checkID, clusterID, instanceType, Run)
+	return err
+}
+
+// Settle brings the check's assessment to the verdict, pass or fail, with as
+// few events as it takes, and returns the verdict once Polar has taken it. An
+// assessment that has passed stays so: nothing is posted, and an empty string
+// is returned. One that has failed and fails again is run and failed again, so
+// that Polar's log has every attempt.
+//
+// Where no answer to an event comes, or one that leaves open whether it was
+// taken, the state is read again and decides what comes next.
+func (c *Client) Settle(ctx context.Context, versionID, checkID, clusterID int64, instanceType, verdict string) (posted string, err error) {
+	if verdict != Pass && verdict != Fail {
+		return "", fmt.Errorf("polar: %q is not a verdict to post", verdict)
+	}
+	return c.settle(ctx, versionID, checkID, clusterID, instanceType, verdict)
+}
+
+func (c *Client) settle(ctx context.Context, versionID, checkID, clusterID int64, instanceType, want string) (string, error) {
+	a, err := c.Assessment(ctx, versionID, checkID, clusterID, instanceType)
+	if err != nil {
+		return "", err
+	}
+	sent := false    // the wanted event, and perhaps it was taken
+	var failed error // of the last event that left open what became of it
+	for attempt := 1; ; {
+		event := nextEvent(a.State, want, sent)
+		if event == "" {
+			if sent && a.State == stateAfter(want) {
+				return want, nil
+			}
+			return "", nil
+		}
+		if attempt > settleAttempts {
+			return "", failed
+		}
+		err := c.AssessmentEvent(ctx, a.ID, event)
+		if err == nil {
+			if event == want {
+				return want, nil
+			}
+			a.State = stateAfter(event)
+			continue
+		}
+		open := uncertain(err)
+		if !open && !isConflict(err) {
+			return "", err
+		}
+		failed = err
+		sent = sent || open && event == want
+		if err := c.pause(ctx, attempt); err != nil {
+			return "", err
+		}
+		attempt++
+		if a, err = c.Assessment(ctx, versionID, checkID, clusterID, instanceType); err != nil {
+			return "", err
+		}
+	}
+}
+
+// nextEvent returns the event that brings an assessment nearer to the wanted
+// one's state, or an empty string where there is nothing to do. Sent tells that
+// the wanted event may have brought the state about.
+func nextEvent(state, want string, sent bool) string {
+	switch {
+	case state == Passed, sent && state == stateAfter(want):
+		return ""
+	case state != Running:
+		return Run
+	case want == Run:
+		return ""
+	}
+	return want
+}
+
+func stateAfter(event string) string {
+	switch event {
+	case Pass:
+		return Passed
+	case Fail:
+		return Failed
+	}
+	return Running
+}
