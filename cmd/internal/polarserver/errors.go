@@ -1,0 +1,45 @@
+package polarserver
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// A NotFoundError says that there is no such thing.
+type NotFoundError struct {
+	What string // product, version, check …
+	Name string
+}
+
+func (e *NotFoundError) Error() string { return e.What + " " + e.Name + " not found" }
+
+func isNotFound(err error) bool {
+	var missing *NotFoundError
+	return errors.As(err, &missing)
+}
+
+// A RefusedError says why a change is not made that the state of things forbids.
+type RefusedError struct {
+	Reason string
+}
+
+func (e *RefusedError) Error() string { return e.Reason }
+
+// An InvalidError says what is wrong with values, by field.
+type InvalidError map[string]string
+
+func (e InvalidError) Error() string {
+	var parts []string
+	for _, field := range slices.Sorted(maps.Keys(e)) {
+		parts = append(parts, field+" "+e[field])
+	}
+	return strings.Join(parts, ", ")
+}
+
+// The messages that an InvalidError has for a field that is missing or wrong.
+const (
+	blank   = "can't be blank"
+	invalid = "is invalid"
+)

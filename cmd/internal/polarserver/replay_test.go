@@ -1,0 +1,254 @@
+package polarserver
+
+import (
+	"bufio"
+	"database/sql"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// An exchange is one that was recorded on a running Polar.
+type exchange struct {
+	Label, Method, Path string
+	Auth, Req           *string
+	Status              int
+	Body                string
+}
+
+// A difference is a status that this server answers on purpose to some of the
+// recorded exchanges, by their line, where Polar answered another.
+type difference struct {
+	status int
+	polar  int
+	why    string
+	lines  []int
+}
+
+func differences() []difference {
+	return []difference{
+		{409, 500, "a refused change says why", []int{73, 74, 78, 79, 81, 82, 118, 119, 123, 124, 127, 128, 129}},
+		{409, 500, "a serial or a file that is taken says where", []int{44, 45, 46, 47}},
+		{422, 500, "a wrong or missing value names its field", []int{4, 5, 7, 48, 49, 50, 51, 52, 56, 57, 58, 85, 86, 87, 88, 89, 130, 132}},
+		{422, 500, "an unknown check or cluster names its field", []int{111, 112}},
+		{400, 500, "a request of another form is the client's mistake", []int{9, 90}},
+		{401, 500, "a malformed session token opens no session", []int{23, 24, 25, 170, 171}},
+		{401, 400, "no body is read before the session is known", []int{61}},
+		{404, 500, "an id or a key that cannot be is that of nothing", []int{42, 64, 71, 95}},
+		{201, 500, "files of 2 GiB and more are fine", []int{54}},
+		{201, 500, "JSON is what there is, whatever Accept says", []int{16}},
+		{200, 500, "JSON is what there is, whatever Accept says", []int{162}},
+		{400, 201, "requests are JSON, not forms", []int{14}},
+		{404, 200, "no storage for uploads: files come by import", []int{20, 27, 169}},
+		{404, 200, "tokens of spaces do not expire: this one is unknown", []int{149}},
+		{404, 200, "no page for robots", []int{168}},
+		{404, 302, "no page to send people to", []int{145}},
+		{200, 302, "the files are here, not at a CDN", []int{153, 154, 155, 156, 157}},
+	}
+}
+
+// TestAnswersAsPolarDoes replays what was recorded on a running Polar, in its
+// order and against the same fixtures, and compares status and shape.
+func TestAnswersAsPolarDoes(t *testing.T) {
+	s := newStore(t)
+	setUpRecorded(t, s)
+	h := New(s, Options{})
+	versions := map[string]string{} // ids of versions, recorded to ours
+	different := map[int]difference{}
+	for _, d := range differences() {
+		for _, line := range d.lines {
+			different[line] = d
+		}
+	}
+	inPath := regexp.MustCompile(`/versions/(\d+)/`)
+
+	for i, ex := range readExchanges(t) {
+		line := i + 1
+		path := ex.Path
+		if m := inPath.FindStringSubmatch(path); m != nil && versions[m[1]] != "" {
+			path = strings.Replace(path, m[0], "/versions/"+versions[m[1]]+"/", 1)
+		}
+		rec := replay(h, ex, path)
+
+		if d, ok := different[line]; ok {
+			if rec.Code != d.status || ex.Status != d.polar {
+				t.Errorf("line %d, %s: status %d where Polar has %d, want %d where it has %d: %s",
+					line, ex.Label, rec.Code, ex.Status, d.status, d.polar, d.why)
+			}
+			continue
+		}
+		if rec.Code != ex.Status {
+			t.Errorf("line %d, %s: %s %s: status %d, want %d; body %s", line, ex.Label, ex.Method, ex.Path, rec.Code, ex.Status, rec.Body)
+			continue
+		}
+		var got, recorded any
+		if ex.Body != "" {
+			if err := json.Unmarshal([]byte(ex.Body), &recorded); err != nil {
+				t.Fatalf("line %d: %v", line, err)
+			}
+		}
+		if rec.Body.Len() > 0 {
+			if err := json.Unmarshal(rec.Body.Bytes(), &got); err != nil {
+				t.Errorf("line %d, %s: no JSON: %v", line, ex.Label, err)
+			}
+		}
+		if diff := shapeDiff("", got, recorded); diff != "" {
+			t.Errorf("line %d, %s: %s\n got %s\nwant %s", line, ex.Label, diff, rec.Body, ex.Body)
+		}
+		if strings.HasPrefix(ex.Path, "/spaces/") && !reflect.DeepEqual(got, recorded) {
+			t.Errorf("line %d, %s: feed differs\n got %s\nwant %s", line, ex.Label, rec.Body, ex.Body)
+		}
+		if strings.HasSuffix(path, "/versions") && rec.Code == http.StatusCreated {
+			versions[id(recorded)] = id(got)
+		}
+	}
+}
+
+func readExchanges(t *testing.T) []exchange {
+	t.Helper()
+	f, err := os.Open("testdata/exchanges.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var all []exchange
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var ex exchange
+		if err := json.Unmarshal(lines.Bytes(), &ex); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, ex)
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 100 {
+		t.Fatalf("%d exchanges", len(all))
+	}
+	return all
+}
+
+// setUpRecorded makes what the recorded Polar had when the recording began.
+func setUpRecorded(t *testing.T, s *Store) {
+	t.Helper()
+	ctx := t.Context()
+	must := func(_ any, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(nil, s.SetPassword(ctx, "bot-password-0123456789"))
+	for token, expires := range map[string]time.Time{
+		"na52ir6cjcuuGrtdqOHRnUw2scJGFSgZv4kUO2VqwFs=": time.Now().Add(time.Hour),
+		"ie+ShiToXEsMjar5LgehBWFDVzfJcaRMGrlqdoxP7Co=": time.Now().Add(time.Hour),
+		"HSBXnfroj4CXbJLLUyQaG+clwaea5MakqyURwDW+JQ8=": time.Now().Add(-24 * time.Hour),
+	} {
+		secret, err := base64.StdEncoding.DecodeString(token)
+		must(nil, err)
+		must(nil, s.update(ctx, func(tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, "INSERT INTO sessions VALUES (?, 0, ?)", tokenHash(secret), millis(expires))
+			return err
+		}))
+	}
+	for _, key := range []string{"debian:bookworm:amd64:default", "alpine:3.19:amd64:default", "debian:bookworm:amd64:contract"} {
+		must(s.AddProduct(ctx, key, map[string]string{"secureboot": "false"}))
+	}
+	for _, slug := range []string{"ipv4", "ipv6", "package-install", "service-start", "gpu"} {
+		must(s.AddCheck(ctx, slug))
+	}
+	healthy, sick := testCluster(t, "one"), testCluster(t, "two")
+	sick.State = "unhealthy"
+	must(s.AddCluster(ctx, healthy))
+	must(s.AddCluster(ctx, sick))
+	must(s.addSpace(ctx, "testing", "lxd", "3b11ce5115f41c11acffb32e"))
+	must(s.addSpace(ctx, "active", "lxd", "84fc1cc01008b718208269fa"))
+	must(s.addSpace(ctx, "active", "incus", "efbbfebcc5cfa64142d2d330"))
+	must(s.addSpace(ctx, "testing", "incus", "1de83841b4c8113dbe45d3e6"))
+	dir := "images/debian/bookworm/amd64/contract/1795357939a"
+	must(nil, s.files.MkdirAll(dir, 0o700))
+	for name, size := range map[string]int64{"incus.tar.xz": 296, "rootfs.squashfs": 68423680} {
+		f, err := s.files.Create(filepath.Join(dir, name))
+		must(nil, err)
+		must(nil, f.Truncate(size))
+		must(nil, f.Close())
+	}
+}
+
+func replay(h http.Handler, ex exchange, path string) *httptest.ResponseRecorder {
+	body := ""
+	if ex.Req != nil {
+		body = *ex.Req
+	}
+	r := httptest.NewRequest(ex.Method, path, strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	switch ex.Label {
+	case "form body":
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	case "text/plain ct":
+		r.Header.Set("Content-Type", "text/plain")
+	case "accept html", "images accept html":
+		r.Header.Set("Accept", "text/html")
+	}
+	if ex.Auth != nil {
+		r.Header.Set("Authorization", *ex.Auth)
+	}
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, r)
+	return rec
+}
+
+// id returns the id in an answer.
+func id(v any) string {
+	m, _ := v.(map[string]any)
+	data, _ := m["data"].(map[string]any)
+	return fmt.Sprint(data["id"])
+}
+
+// shapeDiff tells where keys or types of two JSON values differ.
+func shapeDiff(at string, got, want any) string {
+	switch want := want.(type) {
+	case map[string]any:
+		m, ok := got.(map[string]any)
+		if !ok {
+			return fmt.Sprintf("%s is %T, want an object", at, got)
+		}
+		have, need := slices.Sorted(maps.Keys(m)), slices.Sorted(maps.Keys(want))
+		if !slices.Equal(have, need) {
+			return fmt.Sprintf("%s has the keys %v, want %v", at, have, need)
+		}
+		for _, key := range need {
+			if diff := shapeDiff(at+"."+key, m[key], want[key]); diff != "" {
+				return diff
+			}
+		}
+	case []any:
+		list, ok := got.([]any)
+		if !ok || len(list) != len(want) {
+			return fmt.Sprintf("%s is %v, want %d elements", at, got, len(want))
+		}
+		for i := range want {
+			if diff := shapeDiff(fmt.Sprintf("%s[%d]", at, i), list[i], want[i]); diff != "" {
+				return diff
+			}
+		}
+	default:
+		if reflect.TypeOf(got) != reflect.TypeOf(want) {
+			return fmt.Sprintf("%s is %T, want %T", at, got, want)
+		}
+	}
+	return ""
+}

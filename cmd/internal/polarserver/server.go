@@ -1,0 +1,196 @@
+// Package polarserver is an image server with Polar's HTTP API: products and
+// versions of images, channels, the checks that versions must pass, and the feed
+// that LXD and Incus read. It keeps all of it in a data folder (see Store).
+//
+// It answers as Polar does, but for where Polar answers 500 to what is a
+// client's mistake or a refused change: here that is a 4xx with the reason.
+package polarserver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+)
+
+// Options are what New and Serve may be told.
+type Options struct {
+	Logger *slog.Logger // for what went wrong on our side; none where nil
+
+	// For Serve only.
+	Listen string           // host:port; port 0 picks a free one
+	Ready  func(url string) // called once the server accepts connections; may be nil
+}
+
+type server struct {
+	store *Store
+	log   *slog.Logger
+	// hashing bounds how many passwords are compared at once, since that is slow
+	// on purpose and anybody may ask for it.
+	hashing chan struct{}
+}
+
+// New returns a handler that serves the store.
+func New(store *Store, opts Options) http.Handler {
+	s := &server{store: store, log: opts.Logger, hashing: make(chan struct{}, 2)}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	mux := http.NewServeMux()
+	open := func(pattern string, h handler) { mux.Handle(pattern, s.handle(h)) }
+	private := func(pattern string, h handler) { mux.Handle(pattern, s.handle(s.authenticated(h))) }
+
+	open("POST /publish/sessions", s.createSession)
+	private("GET /publish/storage", s.getStorage)
+	private("GET /publish/products/{key}", s.getProduct)
+	private("POST /publish/products/{id}/versions", s.createVersion)
+	private("GET /publish/products/{id}/versions/{serial}", s.getVersion)
+	private("POST /publish/versions/{id}/events", s.fireVersion)
+	private("GET /publish/testing/checks", s.getChecks)
+	private("GET /publish/testing/clusters", s.getClusters)
+	private("POST /publish/testing/versions/{id}/assessments", s.createAssessment)
+	private("POST /publish/testing/assessments/{id}/events", s.fireAssessment)
+	open("GET /spaces/{token}/streams/v1/index.json", s.getIndex)
+	open("GET /spaces/{token}/streams/v1/images.json", s.getImages)
+	open("GET /spaces/{token}/items/{id}", s.getItem)
+	open("GET /health", s.getHealth)
+	open("/", func(http.ResponseWriter, *http.Request) error { return errNotFound })
+	return mux
+}
+
+// Serve serves the store until ctx is done. It then lets running requests end,
+// within limits.
+func Serve(ctx context.Context, store *Store, opts Options) error {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", opts.Listen)
+	if err != nil {
+		return fmt.Errorf("serve Polar: %w", err)
+	}
+	srv := &http.Server{
+		Handler:           New(store, opts),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute, // of a request with its body, which is small
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+	}
+	if opts.Logger != nil {
+		srv.ErrorLog = slog.NewLogLogger(opts.Logger.Handler(), slog.LevelWarn)
+	}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }()
+	if opts.Ready != nil {
+		opts.Ready("http://" + l.Addr().String())
+	}
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve Polar: %w", err)
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if err := srv.Shutdown(stop); err != nil {
+		srv.Close() // what still runs is a download; its client asks again
+	}
+	<-served
+	return nil
+}
+
+// A handler answers a request, or returns why not.
+type handler func(w http.ResponseWriter, r *http.Request) error
+
+var (
+	errNotFound   = errors.New("no such route")
+	errBadRequest = errors.New("bad request")
+)
+
+// handle answers what h returns an error for, and survives what it panics with.
+func (s *server) handle(h handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			v := recover()
+			if v == nil || v == http.ErrAbortHandler {
+				return
+			}
+			// Paths are not logged: they hold tokens of spaces.
+			s.log.Error("panic", "route", r.Pattern, "panic", v, "stack", string(debug.Stack()))
+			detail(w, http.StatusInternalServerError, "Internal Server Error")
+		}()
+		if err := h(w, r); err != nil {
+			s.fail(w, r, err)
+		}
+	})
+}
+
+// fail answers with the status that fits the error.
+func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var missing *NotFoundError
+	var refused *RefusedError
+	var wrong InvalidError
+	var large *http.MaxBytesError
+	switch {
+	case errors.Is(err, errNotFound), errors.As(err, &missing):
+		detail(w, http.StatusNotFound, "Not Found")
+	case errors.Is(err, errBadRequest):
+		detail(w, http.StatusBadRequest, "Bad Request")
+	case errors.Is(err, ErrWrongPassword):
+		detail(w, http.StatusUnauthorized, "Unauthorized")
+	case errors.Is(err, ErrNoSession):
+		answer(w, http.StatusUnauthorized, map[string]string{"status": "unauthorized"})
+	case errors.As(err, &large):
+		detail(w, http.StatusRequestEntityTooLarge, "Request Entity Too Large")
+	case errors.As(err, &refused):
+		detail(w, http.StatusConflict, refused.Reason)
+	case errors.As(err, &wrong):
+		fields := map[string][]string{}
+		for field, msg := range wrong {
+			fields[field] = []string{msg}
+		}
+		answer(w, http.StatusUnprocessableEntity, map[string]any{"errors": fields})
+	default:
+		if r.Context().Err() == nil { // else the client is gone, and that is why
+			s.log.Error("request failed", "route", r.Pattern, "error", err)
+		}
+		detail(w, http.StatusInternalServerError, "Internal Server Error")
+	}
+}
+
+// detail answers with an error in Polar's form.
+func detail(w http.ResponseWriter, status int, text string) {
+	answer(w, status, map[string]any{"errors": map[string]string{"detail": text}})
+}
+
+// answerData answers with a result in Polar's form.
+func answerData(w http.ResponseWriter, status int, data any) error {
+	answer(w, status, map[string]any{"data": data})
+	return nil
+}
+
+// answer writes the value as JSON. A client that went away is not an error.
+func answer(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Cache-Control", "max-age=0, private, must-revalidate")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(v)
+}
+
+// pathID returns the id in the request's path.
+func pathID(r *http.Request) (int64, error) {
+	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	if errors.Is(err, strconv.ErrRange) {
+		return 0, errNotFound
+	}
+	if err != nil {
+		return 0, errBadRequest
+	}
+	return id, nil
+}
+
+func (s *server) getHealth(w http.ResponseWriter, _ *http.Request) error {
+	answer(w, http.StatusOK, map[string]string{"status": "Polar serving images."})
+	return nil
+}

@@ -1,0 +1,47 @@
+package polarserver
+
+import (
+	"net/http"
+)
+
+// publisher is the actor of what comes through the API: whoever has the password.
+const publisher = "publisher"
+
+// authenticated lets requests with a session's token through.
+func (s *server) authenticated(h handler) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := s.store.CheckSession(r.Context(), r.Header.Get("Authorization")); err != nil {
+			return err
+		}
+		return h(w, r)
+	}
+}
+
+func (s *server) createSession(w http.ResponseWriter, r *http.Request) error {
+	f, err := readFields(w, r, "user")
+	if err != nil {
+		return err
+	}
+	password := f.text("password")
+	if err := f.err(); err != nil {
+		return err
+	}
+	ctx := r.Context()
+	select {
+	case s.hashing <- struct{}{}:
+		defer func() { <-s.hashing }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	token, err := s.store.CreateSession(ctx, password)
+	if err != nil {
+		return err
+	}
+	return answerData(w, http.StatusCreated, map[string]string{"token": token})
+}
+
+// getStorage would name the bucket that files are uploaded to. This server takes
+// files from its own machine only, by ImportVersion.
+func (s *server) getStorage(http.ResponseWriter, *http.Request) error {
+	return &NotFoundError{"storage", "for uploads"}
+}

@@ -1,0 +1,134 @@
+package polarserver
+
+import (
+	"context"
+	"crypto/tls"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+)
+
+// A Secret is text that is not for logs: printing it shows three stars.
+type Secret string
+
+func (Secret) String() string       { return "***" }
+func (Secret) GoString() string     { return "***" }
+func (Secret) LogValue() slog.Value { return slog.StringValue("***") }
+
+// A Cluster is an LXD or Incus server that versions are tested on, and what
+// identifies the tester there. Without a certificate testers use their own.
+type Cluster struct {
+	ID          int64
+	Name        string
+	Type        string // lxd, incus
+	Arch        string
+	Endpoint    string // https://host:port, or unix:/path for testers on its machine
+	State       string // healthy, unless AddCluster was told another
+	Certificate string // PEM
+	PrivateKey  Secret // PEM
+}
+
+// AddCluster adds a cluster.
+func (s *Store) AddCluster(ctx context.Context, c Cluster) (Cluster, error) {
+	if c.State == "" {
+		c.State = "healthy"
+	}
+	if err := checkCluster(c); err != nil {
+		return Cluster{}, err
+	}
+	credential, err := encodeCredential(c)
+	if err != nil {
+		return Cluster{}, err
+	}
+	err = s.update(ctx, func(tx *sql.Tx) error {
+		err := tx.QueryRowContext(ctx, `INSERT INTO clusters (name, type, arch, endpoint, state, credential)
+			VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING RETURNING id`,
+			c.Name, c.Type, c.Arch, c.Endpoint, c.State, credential).Scan(&c.ID)
+		if errors.Is(err, sql.ErrNoRows) {
+			return &RefusedError{"cluster " + c.Name + " exists already"}
+		}
+		return err
+	})
+	if err != nil {
+		return Cluster{}, fmt.Errorf("add cluster: %w", err)
+	}
+	return c, nil
+}
+
+func checkCluster(c Cluster) error {
+	wrong := InvalidError{}
+	if c.Name == "" || !printable(c.Name) {
+		wrong["name"] = invalid
+	}
+	if c.Type != "lxd" && c.Type != "incus" {
+		wrong["type"] = "must be lxd or incus"
+	}
+	if c.Arch != "amd64" && c.Arch != "arm64" {
+		wrong["arch"] = "must be amd64 or arm64"
+	}
+	if !isEndpoint(c.Endpoint) {
+		wrong["endpoint"] = "must be https://host:port or unix:/path"
+	}
+	if c.Certificate != "" || c.PrivateKey != "" {
+		if _, err := tls.X509KeyPair([]byte(c.Certificate), []byte(c.PrivateKey)); err != nil {
+			wrong["certificate"] = "and private key are no PEM pair"
+		}
+	}
+	if len(wrong) > 0 {
+		return wrong
+	}
+	return nil
+}
+
+func isEndpoint(endpoint string) bool {
+	if socket, ok := strings.CutPrefix(endpoint, "unix:"); ok {
+		return strings.HasPrefix(socket, "/")
+	}
+	u, err := url.Parse(endpoint)
+	return err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil
+}
+
+// Clusters returns all clusters, in the order in which they were added.
+func (s *Store) Clusters(ctx context.Context) ([]Cluster, error) {
+	all, err := list(ctx, s.read, scanCluster, "SELECT id, name, type, arch, endpoint, state, credential FROM clusters ORDER BY id")
+	if err != nil {
+		return nil, fmt.Errorf("list clusters: %w", err)
+	}
+	return all, nil
+}
+
+// RemoveCluster removes a cluster. What was found out on it stays.
+func (s *Store) RemoveCluster(ctx context.Context, name string) error {
+	return s.remove(ctx, "cluster", "DELETE FROM clusters WHERE name = ?", name)
+}
+
+func scanCluster(scan func(...any) error) (c Cluster, err error) {
+	var credential []byte
+	if err := scan(&c.ID, &c.Name, &c.Type, &c.Arch, &c.Endpoint, &c.State, &credential); err != nil {
+		return c, err
+	}
+	return c, decodeCredential(credential, &c)
+}
+
+// A credential is what the database has of a cluster's secrets, in one value.
+type credential struct {
+	Certificate string `json:"certificate"`
+	PrivateKey  string `json:"private_key"`
+}
+
+func encodeCredential(c Cluster) ([]byte, error) {
+	return json.Marshal(credential{c.Certificate, string(c.PrivateKey)})
+}
+
+func decodeCredential(data []byte, c *Cluster) error {
+	var cred credential
+	if err := json.Unmarshal(data, &cred); err != nil {
+		return fmt.Errorf("credential of cluster %s: %w", c.Name, err)
+	}
+	c.Certificate, c.PrivateKey = cred.Certificate, Secret(cred.PrivateKey)
+	return nil
+}
