@@ -1,0 +1,133 @@
+// Package report turns the events of a run into what people and machines read.
+package report
+
+import (
+	"time"
+
+	"github.com/upmaru/icepak/checks"
+)
+
+// A Reporter is told of a run's events, one at a time and in order, and at
+// last of its summary. It decides nothing: verdicts and exit codes are not its
+// business. What could not be written is an error of Event, and of Close again,
+// so that a run may go on.
+type Reporter interface {
+	Event(Event) error
+	Close(Summary) error
+}
+
+// An Image names one version as one instance type on one remote: what a run
+// launches once.
+type Image struct {
+	Product     string `json:"product"` // os:release:arch:variant, or what stands for it: --image's alias, --path's folder
+	Serial      string `json:"serial,omitempty"`
+	Type        string `json:"type"` // container, virtual-machine, or machine for --local
+	Remote      string `json:"remote,omitempty"`
+	Fingerprint string `json:"fingerprint,omitempty"`
+	Spec        string `json:"spec,omitempty"` // the spec's file
+}
+
+// A Kind says what an Event tells.
+type Kind string
+
+const (
+	ImageStarted Kind = "image"    // work on the image begins
+	StageStarted Kind = "stage"    // Stage is set
+	Progress     Kind = "progress" // Stage and Percent (0 where unknown), Detail
+	CheckStarted Kind = "check"    // Check is set
+	ResultFound  Kind = "result"   // Check and Result
+	CheckDone    Kind = "checked"  // Check and CheckResult
+	Warning      Kind = "warning"  // Detail; Image may be nil
+	ImageDone    Kind = "done"     // ImageResult
+)
+
+// A Stage is a part of the work on one image.
+type Stage string
+
+const (
+	Fetch    Stage = "fetch"    // the image's download and unpacking by the server
+	Create   Stage = "create"   // the instance, and the probe pushed into it
+	Start    Stage = "start"    //
+	ReadyFor Stage = "ready"    // the guest's system and network
+	Evaluate Stage = "checks"   //
+	Diagnose Stage = "diagnose" // only after a failure
+	Delete   Stage = "delete"   //
+	Post     Stage = "post"     // results to Polar
+)
+
+// An Event is one thing that happened.
+type Event struct {
+	Time    time.Time
+	Kind    Kind
+	Image   *Image
+	Stage   Stage
+	Percent int
+	Detail  string
+	Check   string
+	Result  *checks.Result
+	Checked *CheckResult
+	Done    *ImageResult
+}
+
+// A CheckResult is a check's verdict with all its results.
+type CheckResult struct {
+	Name   string `json:"name"`
+	Title  string `json:"title,omitempty"`
+	Source string `json:"source,omitempty"`
+	checks.Outcome
+	Results []checks.Result `json:"results,omitempty"`
+	// Earlier says that the verdict is Polar's from an earlier run.
+	Earlier bool `json:"earlier,omitempty"`
+	// Posted is the event that Polar took for it: pass, fail, or empty.
+	Posted string `json:"posted,omitempty"`
+}
+
+// A StageTime is how long a stage took.
+type StageTime struct {
+	Stage    Stage         `json:"stage"`
+	Duration time.Duration `json:"duration"`
+}
+
+// An ImageResult is all that was found out about one image.
+type ImageResult struct {
+	Image
+	Verdict checks.Verdict `json:"verdict"`
+	// Reason says in one line why the verdict is not a pass where no check says
+	// it, or why nothing was launched.
+	Reason string        `json:"reason,omitempty"`
+	Failed Stage         `json:"failed_stage,omitempty"` // where it ended, if not at its end
+	Checks []CheckResult `json:"checks"`
+	Stages []StageTime   `json:"stages,omitempty"`
+	// Kept is the instance's name where it was left running on purpose.
+	Kept string `json:"kept,omitempty"`
+	// Promotion is what became of --promote: promoted, or why not; empty where
+	// it was not asked for.
+	Promotion string `json:"promotion,omitempty"`
+	// Diagnostics is what the guest and LXD said of a failure, bounded.
+	Diagnostics []Diagnostic `json:"diagnostics,omitempty"`
+}
+
+// A Diagnostic is a piece of evidence, such as the tail of the console.
+type Diagnostic struct {
+	Name string `json:"name"`
+	Text string `json:"text"`
+}
+
+// A Summary is a whole run.
+type Summary struct {
+	Verdict  checks.Verdict `json:"verdict"`
+	Started  time.Time      `json:"started"`
+	Duration time.Duration  `json:"duration"`
+	Images   []ImageResult  `json:"images"`
+	Warnings []string       `json:"warnings,omitempty"`
+	Version  string         `json:"icepak_version"`
+}
+
+// An imageKey tells images apart.
+type imageKey Image
+
+// key leaves the fingerprint out, which is found out on the way.
+func (i Image) key() imageKey {
+	i.Fingerprint = ""
+	return imageKey(i)
+}
