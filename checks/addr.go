@@ -2,9 +2,12 @@ package checks
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -36,7 +39,10 @@ func (a *Addr) Evaluate(ctx context.Context, _ *System) []Result {
 		dialing, cancel := context.WithTimeoutCause(ctx, timeout, &timeoutError{timeout})
 		defer cancel()
 		conn, err := dialer.DialContext(dialing, network, address)
-		if err != nil {
+		switch {
+		case errors.Is(err, syscall.EADDRNOTAVAIL) && a.LocalAddress != "":
+			return nil, fmt.Errorf("the guest has no address %s", a.LocalAddress)
+		case err != nil:
 			problem = netError(dialing, err)
 			return false, nil
 		}

@@ -67,6 +67,9 @@ type Common struct {
 	Skip  bool           `json:"skip,omitempty"`
 	// Within is how long the resource is tried again until it holds.
 	Within Duration `json:"within,omitempty"`
+	// RetryCount and RetryDelay are goss's way to say how often, and after how long.
+	RetryCount int      `json:"retry_count,omitempty"`
+	RetryDelay Duration `json:"retry_delay,omitempty"` // 1 s where not set
 }
 
 func (c *Common) common() *Common { return c }

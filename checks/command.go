@@ -28,6 +28,7 @@ func (c *CommandResource) Evaluate(ctx context.Context, sys *System) []Result {
 	timeout := c.Timeout.Or(10 * time.Second)
 	limited, cancel := context.WithTimeoutCause(ctx, timeout, &timeoutError{timeout})
 	defer cancel()
+	defer sys.Refresh() // it may have changed anything
 	out, err := sys.Exec(limited, Command{
 		Args: []string{"/bin/sh", "-c", c.id(c.Exec)},
 		Env:  environment(c.Env),
@@ -44,8 +45,12 @@ func (c *CommandResource) Evaluate(ctx context.Context, sys *System) []Result {
 		r.errRest(err)
 	}
 	r.match("exit-status", c.ExitStatus, out.ExitCode)
-	if out.Truncated { // what was not kept could hold what must not be there
-		r.failRest("it printed more than can be looked at")
+	switch {
+	case r.rest != "":
+	case !c.ExitStatus.IsSet() && (out.ExitCode == 126 || out.ExitCode == 127):
+		r.failRest(fmt.Sprintf("the shell could not run it: exit %d", out.ExitCode))
+	case out.Truncated:
+		r.errRest(errTooMuch)
 	}
 	r.match("stdout", c.Stdout, string(out.Stdout))
 	r.match("stderr", c.Stderr, string(out.Stderr))

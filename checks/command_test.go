@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -69,9 +70,46 @@ func TestCommandThatDoesNotRunNeverPasses(t *testing.T) {
 func TestCommandWithTooMuchOutputIsNotBelieved(t *testing.T) {
 	out := Output{Stdout: []byte("x"), Truncated: true}
 	list := evaluate(t, ends(out, nil), "command", "x", map[string]string{"exit-status": `0`, "stdout": `["!ERROR"]`})
-	if list[0].Verdict != Pass || list[1].Verdict != Fail {
+	if list[0].Verdict != Pass || list[1].Verdict != Error {
 		t.Errorf("got %+v", list)
 	}
+}
+
+func TestCommandThatTheShellCannotRunNeverPassesByItsSilence(t *testing.T) {
+	for _, tt := range []struct {
+		code    int
+		with    map[string]string
+		verdict Verdict
+		message string
+	}{
+		{127, map[string]string{"stdout": `["!ERROR"]`}, Fail, "the shell could not run it: exit 127"},
+		{126, map[string]string{"stdout": `""`}, Fail, "the shell could not run it: exit 126"},
+		{127, map[string]string{"exit-status": `127`, "stdout": `["!ERROR"]`}, Pass, ""},
+		{1, map[string]string{"stdout": `["!ERROR"]`}, Pass, ""},
+	} {
+		t.Run(fmt.Sprint(tt.code, tt.with), func(t *testing.T) {
+			list := evaluate(t, ends(Output{ExitCode: tt.code}, nil), "command", "x", tt.with)
+			if last := list[len(list)-1]; last.Verdict != tt.verdict || last.Message != tt.message {
+				t.Errorf("got %+v", last)
+			}
+		})
+	}
+}
+
+func TestCommandThatOurSideCannotStartIsAnError(t *testing.T) {
+	sys := ends(Output{}, startError(Command{Args: []string{"/bin/sh"}}, syscall.EAGAIN))
+	list := evaluate(t, sys, "command", "x", map[string]string{"exit-status": `0`})
+	checkOne(t, list, "exit-status", Error, "cannot start /bin/sh")
+}
+
+func TestFactsReadBeforeACommandAreForgotten(t *testing.T) {
+	sys := ends(Output{}, nil)
+	sys.FS = fstest.MapFS{"bin/sh": {}, "etc/passwd": {Data: []byte("")}}
+	absent := map[string]string{"exists": `false`}
+	checkOne(t, evaluate(t, sys, "user", "-x", absent), "exists", Pass, "")
+	sys.FS = fstest.MapFS{"bin/sh": {}, "etc/passwd": {Data: []byte("-x:x:9:9::/:/bin/sh\n")}}
+	evaluate(t, sys, "command", "useradd", map[string]string{"exit-status": `0`})
+	checkOne(t, evaluate(t, sys, "user", "-x", absent), "exists", Fail, "")
 }
 
 func TestCommandShowsItsOutputOnceAndBounded(t *testing.T) {

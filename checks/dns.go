@@ -93,7 +93,10 @@ func resolve(ctx context.Context, server, qtype, name string) ([]string, error) 
 	if len(v4)+len(v6) > 0 {
 		return append(v4, v6...), nil
 	}
-	return nil, cmp.Or(err4, err6)
+	if isNotFound(err4) { // that there is none of one kind says nothing of the other
+		return nil, cmp.Or(err6, err4)
+	}
+	return nil, err4
 }
 
 // splitQuery reads TYPE:name. A PTR's name may be an address.

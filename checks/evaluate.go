@@ -9,42 +9,55 @@ import (
 )
 
 // Evaluate looks at the item's resource and returns a result for each property
-// that the spec asserts. Where it says within, a look that fails is repeated
-// until it holds or the time is over, and the last look's results count.
+// that the spec asserts. Where it says within or retry_count, a look that fails
+// is repeated until it holds or that is over, and the last look's results count.
 func (it Item) Evaluate(ctx context.Context, sys *System) []Result {
 	start := time.Now()
 	common := it.Resource.common()
 	var list []Result
+	var whole bool
 	switch {
 	case common.Skip:
 		list = []Result{{Verdict: Skip, Message: "skip is set"}}
 	case ctx.Err() != nil:
 		list = []Result{{}}
 	default:
-		list = it.try(ctx, sys, start.Add(time.Duration(common.Within)))
+		list, whole = it.try(ctx, sys, start.Add(time.Duration(common.Within)))
 	}
 	if ctx.Err() != nil {
-		interrupted(list, context.Cause(ctx))
+		interrupted(list, context.Cause(ctx), whole)
 	}
 	it.stamp(list, time.Since(start))
 	return list
 }
 
-// try looks until it holds, or until the deadline has passed after a look.
-func (it Item) try(ctx context.Context, sys *System, deadline time.Time) []Result {
-	pause := 100 * time.Millisecond
-	for {
-		list := it.look(ctx, sys)
-		left := time.Until(deadline)
-		if holds(list) || left <= 0 || ctx.Err() != nil {
-			return list
+// try looks until it holds, or until the deadline has passed after a look and
+// no retries are left. It tells whether the last look was over before ctx was.
+func (it Item) try(ctx context.Context, sys *System, deadline time.Time) (list []Result, whole bool) {
+	began := time.Now()
+	common := it.Resource.common()
+	for retries := common.RetryCount; ; {
+		list = it.look(ctx, sys)
+		if holds(list) || ctx.Err() != nil {
+			return list, ctx.Err() == nil
+		}
+		// A look that comes late costs a twentieth of the wait at the most, and a long
+		// wait costs few looks.
+		pause := min(max(time.Since(began)/20, 50*time.Millisecond), time.Second)
+		switch left := time.Until(deadline); {
+		case left > 0:
+			pause = min(pause, left)
+		case retries > 0:
+			retries--
+			pause = common.RetryDelay.Or(time.Second)
+		default:
+			return list, true
 		}
 		select {
-		case <-time.After(min(pause, left)):
+		case <-time.After(pause):
 		case <-ctx.Done():
-			return list
+			return list, true
 		}
-		pause = min(pause*3/2, time.Second)
 		sys.Refresh()
 	}
 }
@@ -99,15 +112,17 @@ func (e *timeoutError) Error() string { return fmt.Sprintf("timed out after %s",
 // interrupted marks results of a look during which the context ended. None of
 // them is to be believed: that a port cannot be reached, for instance, would
 // hold for no other reason. A check that takes too long is the image's fault;
-// any other end is not.
-func interrupted(list []Result, cause error) {
+// any other end is not. Where the look was whole and only not repeated any more,
+// what it could not find out stays so.
+func interrupted(list []Result, cause error, whole bool) {
 	verdict, message := Error, fmt.Sprintf("interrupted: %v", cause)
-	if _, ok := errors.AsType[*timeoutError](cause); ok {
+	_, late := errors.AsType[*timeoutError](cause)
+	if late {
 		verdict, message = Fail, cause.Error()
 	}
 	for i := range list {
 		r := &list[i]
-		if r.Verdict == Skip {
+		if r.Verdict == Skip || r.Verdict == Error && late && whole {
 			continue
 		}
 		r.Verdict = verdict

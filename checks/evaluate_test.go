@@ -86,7 +86,7 @@ func TestWithinTriesAgainWithFreshFacts(t *testing.T) {
 		if list[0].Verdict != Pass || looks != 4 || reads != 4 {
 			t.Errorf("after %d looks and %d reads got %+v", looks, reads, list)
 		}
-		if d := list[0].Duration; d < 300*time.Millisecond || d > 3*time.Second {
+		if d := list[0].Duration; d < 100*time.Millisecond || d > 3*time.Second {
 			t.Errorf("it took %v", d)
 		}
 	})
@@ -102,13 +102,43 @@ func TestWithinGivesTheLastResultsWhenTimeIsOver(t *testing.T) {
 		r.Within = Duration(10 * time.Second)
 		start := time.Now()
 		list := item(r).Evaluate(t.Context(), new(System))
-		if list[0].Verdict != Fail || list[0].Message != fmt.Sprint(looks) || looks < 10 || looks > 40 {
+		if list[0].Verdict != Fail || list[0].Message != fmt.Sprint(looks) || looks < 10 || looks > 100 {
 			t.Errorf("after %d looks got %+v", looks, list)
 		}
 		if took := time.Since(start); took != 10*time.Second {
 			t.Errorf("it took %v", took)
 		}
 	})
+}
+
+func TestRetryCountIsHowOftenItIsTriedAgain(t *testing.T) {
+	for _, tt := range []struct {
+		holds   int // which look does
+		retries int
+		looks   int
+		took    time.Duration
+	}{
+		{1, 3, 1, 0},
+		{3, 3, 3, 2 * time.Second},
+		{9, 3, 4, 3 * time.Second},
+		{9, 0, 1, 0},
+		{9, -1, 1, 0},
+	} {
+		t.Run(fmt.Sprintf("%+v", tt), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				looks, start := 0, time.Now()
+				r := &fake{look: func(context.Context, *System) []Result {
+					looks++
+					return gives(map[bool]Verdict{true: Pass, false: Fail}[looks >= tt.holds]).look(nil, nil)
+				}}
+				r.RetryCount = tt.retries
+				item(r).Evaluate(t.Context(), new(System))
+				if took := time.Since(start); looks != tt.looks || took != tt.took {
+					t.Errorf("%d looks in %v", looks, took)
+				}
+			})
+		})
+	}
 }
 
 func TestInterruptedLookIsNotBelieved(t *testing.T) {
@@ -137,6 +167,22 @@ func TestInterruptedLookIsNotBelieved(t *testing.T) {
 					t.Errorf("result %d is %+v", i, list[i])
 				}
 			}
+		})
+	}
+}
+
+func TestTimeoutBetweenTwoLooksBlamesTheImageOnlyForWhatItDid(t *testing.T) {
+	for _, tt := range []struct{ last, want Verdict }{{Fail, Fail}, {Pass, Fail}, {Error, Error}} {
+		t.Run(string(tt.last), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := gives(tt.last, Fail)
+				r.Within = Duration(time.Hour)
+				ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, &timeoutError{time.Minute})
+				defer cancel()
+				if list := item(r).Evaluate(ctx, new(System)); list[0].Verdict != tt.want {
+					t.Errorf("got %+v", list[0])
+				}
+			})
 		})
 	}
 }
@@ -280,6 +326,19 @@ func TestItemSurvivesTheWire(t *testing.T) {
 				t.Errorf("%s\ngot  %#v\nwant %#v", data, back.Resource, it.Resource)
 			}
 		})
+	}
+}
+
+func TestItemRefusesWhatItDoesNotKnow(t *testing.T) {
+	for name, text := range map[string]string{
+		"a property": `{"type":"file","id":"/x","resource":{"exists":{"kind":"bool","expr":true},"colour":{"kind":"string","expr":"red"}}}`,
+		"a key":      `{"type":"file","id":"/x","resource":{},"retries":3}`,
+		"no item":    `{"type":"file","id":"/x"}`,
+	} {
+		var it Item
+		if err := json.Unmarshal([]byte(text), &it); err == nil {
+			t.Errorf("%s is dropped without an error", name)
+		}
 	}
 }
 

@@ -83,7 +83,7 @@ func execute(ctx context.Context, root fs.FS, command Command) (Output, error) {
 	case errors.As(err, &exit) || errors.Is(err, exec.ErrWaitDelay):
 		return out, nil // ended by a signal
 	}
-	return out, err
+	return out, inconclusivef("%s: %w", command.Args[0], err)
 }
 
 // startError says what of a command could not be found: the kernel's ENOENT
@@ -94,7 +94,19 @@ func startError(command Command, err error) error {
 			return fmt.Errorf("no folder %s to run %s in", command.Dir, command.Args[0])
 		}
 	}
-	return fmt.Errorf("cannot start %s: %w", command.Args[0], err)
+	err = fmt.Errorf("cannot start %s: %w", command.Args[0], err)
+	if guestsFault(err) {
+		return err
+	}
+	return inconclusive{err}
+}
+
+// guestsFault tells whether a program could not be started because of how the
+// guest has it. That this process may not start it, or that there is no room for
+// one more, is not the guest's doing.
+func guestsFault(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOEXEC) || errors.Is(err, syscall.ENOTDIR) ||
+		errors.Is(err, fs.ErrPermission) && os.Geteuid() == 0
 }
 
 func exitCode(state *os.ProcessState) int {

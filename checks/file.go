@@ -197,7 +197,7 @@ func readContents(ctx context.Context, root fs.FS, name string) (string, error) 
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(untilDone{ctx, f}, maxContents+1))
 	if err == nil && len(data) > maxContents {
-		err = fmt.Errorf("its contents are bigger than %d MiB", maxContents>>20)
+		err = inconclusivef("its contents are bigger than %d MiB", maxContents>>20)
 	}
 	return string(data), err
 }

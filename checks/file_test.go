@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -66,7 +67,7 @@ func TestFileProperties(t *testing.T) {
 		{"/etc/link", "contents", `["hello"]`, Pass, ""},
 		{"/run/pipe", "contents", `["x"]`, Fail, "it is no file but a pipe"},
 		{"/tmp", "contents", `["x"]`, Fail, "it is no file but a directory"},
-		{"/var/big", "contents", `["!x"]`, Fail, "bigger than 10 MiB"},
+		{"/var/big", "contents", `["!x"]`, Error, "bigger than 10 MiB"},
 		{"/var/dangling", "contents", `["!x"]`, Fail, "not exist"},
 		{"/var/dangling", "exists", `true`, Pass, ""},
 		{"/etc/motd", "size", `12`, Pass, ""},
@@ -211,6 +212,15 @@ func TestUserAndGroupProperties(t *testing.T) {
 			checkOne(t, evaluate(t, sys, tt.typ, tt.id, map[string]string{tt.property: tt.want}), tt.property, tt.verdict, tt.message)
 		})
 	}
+}
+
+func TestUserIsNotAbsentWhenGetentCannotBeAsked(t *testing.T) {
+	sys := &System{FS: tree(), Exec: func(context.Context, Command) (Output, error) {
+		return Output{}, errors.New("no process left")
+	}}
+	checkOne(t, evaluate(t, sys, "user", "remote", map[string]string{"exists": `false`}), "exists", Error, "no process left")
+	sys.Exec = func(context.Context, Command) (Output, error) { return Output{}, exec.ErrNotFound }
+	checkOne(t, evaluate(t, sys, "user", "remote", map[string]string{"exists": `false`}), "exists", Pass, "")
 }
 
 // getent knows one user and one group.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"net/http"
 	"net/url"
@@ -67,7 +68,7 @@ func (h *HTTP) Evaluate(ctx context.Context, sys *System) []Result {
 		case err != nil:
 			return nil, netError(ctx, err)
 		case len(data) > maxBody:
-			return nil, fmt.Errorf("its body is bigger than %d MiB", maxBody>>20)
+			return nil, inconclusivef("its body is bigger than %d MiB", maxBody>>20)
 		}
 		return string(data), nil
 	})
@@ -145,7 +146,7 @@ func (h *HTTP) transport(sys *System) (*http.Transport, error) {
 
 // tlsConfig reads the certificates, which are files of the guest's.
 func (h *HTTP) tlsConfig(sys *System) (*tls.Config, error) {
-	config := &tls.Config{InsecureSkipVerify: h.AllowInsecure}
+	config := &tls.Config{InsecureSkipVerify: h.AllowInsecure, RootCAs: trusted(sys.FS)}
 	if h.CAFile != "" {
 		pem, err := readBounded(sys.FS, fsPath(h.CAFile), maxSystemFile)
 		if err != nil {
@@ -175,6 +176,26 @@ func (h *HTTP) tlsConfig(sys *System) (*tls.Config, error) {
 		config.Certificates = []tls.Certificate{pair}
 	}
 	return config, nil
+}
+
+// trusted returns the certificates that the guest trusts now. The standard
+// library reads them only once, but a package or a command may bring more.
+func trusted(root fs.FS) *x509.CertPool {
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	for _, bundle := range []string{
+		"etc/ssl/certs/ca-certificates.crt", // Debian, Alpine, Arch
+		"etc/pki/tls/certs/ca-bundle.crt",   // Fedora and its family
+		"etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+		"etc/ssl/ca-bundle.pem", // openSUSE
+	} {
+		if pem, err := readBounded(root, bundle, maxSystemFile); err == nil {
+			pool.AppendCertsFromPEM(pem)
+		}
+	}
+	return pool
 }
 
 // withoutURL drops method and URL from an error: the result names them already,

@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 )
@@ -91,17 +92,28 @@ func (it Item) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads what MarshalJSON wrote.
 func (it *Item) UnmarshalJSON(data []byte) error {
 	var w itemJSON
-	if err := json.Unmarshal(data, &w); err != nil {
+	if err := unmarshalKnown(data, &w); err != nil {
 		return err
 	}
 	item, err := NewItem(w.Type, w.ID)
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(w.Resource, item.Resource); err != nil {
+	if len(w.Resource) == 0 {
+		return fmt.Errorf("%s %s: there is nothing to look at", w.Type, w.ID)
+	}
+	if err := unmarshalKnown(w.Resource, item.Resource); err != nil {
 		return fmt.Errorf("%s %s: %w", w.Type, w.ID, err)
 	}
 	item.Source, item.Sources = w.Source, w.Sources
 	*it = item
 	return nil
+}
+
+// unmarshalKnown refuses keys that v does not have: a property that is dropped
+// without a word, by a probe older than its host, would count as passed.
+func unmarshalKnown(data []byte, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	return dec.Decode(v)
 }

@@ -114,12 +114,15 @@ func (h haveKey) match(actual any) finding {
 	if !ok {
 		return finding{invalid: true, message: show(actual) + " is not a map"}
 	}
+	f := finding{message: "missing key: " + show(h.expr)}
 	for key := range m {
-		if h.test.match(key).ok {
+		got := h.test.match(key)
+		if got.ok {
 			return finding{ok: true}
 		}
+		f.invalid = f.invalid || got.invalid
 	}
-	return finding{message: "missing key: " + show(h.expr)}
+	return f
 }
 
 type containElement struct {
@@ -157,7 +160,7 @@ func (e elements) match(actual any) finding {
 	if !ok {
 		return finding{invalid: true, message: show(actual) + " is not a list"}
 	}
-	takenBy := e.assign(list)
+	takenBy, invalid := e.assign(list)
 	matched := make([]bool, len(e.tests))
 	var extra []any
 	for i, t := range takenBy {
@@ -180,22 +183,28 @@ func (e elements) match(actual any) finding {
 	if len(extra) > 0 {
 		parts = append(parts, "extra: "+showAll(extra))
 	}
-	return finding{ok: len(parts) == 0, message: strings.Join(parts, "; ")}
+	ok = len(parts) == 0
+	return finding{ok: ok, invalid: !ok && invalid, message: strings.Join(parts, "; ")}
 }
 
 // assign pairs tests with elements so that as many as possible have a partner
 // of their own, and returns for each element its test or -1. It is the method
 // of augmenting paths: a test may take an element over if the test that has it
-// finds another.
-func (e elements) assign(list []any) []int {
-	takenBy := make([]int, len(list))
+// finds another. It also tells whether a test could not be compared with an
+// element.
+func (e elements) assign(list []any) (takenBy []int, invalid bool) {
+	takenBy = make([]int, len(list))
 	for i := range takenBy {
 		takenBy[i] = -1
 	}
 	var take func(t int, seen []bool) bool
 	take = func(t int, seen []bool) bool {
 		for i, v := range list {
-			if seen[i] || !e.tests[t].match(v).ok {
+			if seen[i] {
+				continue
+			}
+			if f := e.tests[t].match(v); !f.ok {
+				invalid = invalid || f.invalid
 				continue
 			}
 			seen[i] = true
@@ -209,5 +218,5 @@ func (e elements) assign(list []any) []int {
 	for t := range e.tests {
 		take(t, make([]bool, len(list)))
 	}
-	return takenBy
+	return takenBy, invalid
 }

@@ -162,8 +162,11 @@ func (p *parser) parseArgument(kind Kind, name string, arg any) test {
 		return compare{name, n}
 	}
 	text, ok := arg.(string)
-	if !ok {
+	switch {
+	case !ok:
 		return p.fail("%s wants text, got %s", name, describe(arg))
+	case text == "":
+		return p.fail("%s of an empty text asserts nothing", name)
 	}
 	return p.parseTextual(name, text)
 }

@@ -26,6 +26,7 @@ type Network struct {
 type Link struct {
 	Name     string
 	Loopback bool
+	Down     bool // switched off, or without a carrier
 	Addrs    []LinkAddr
 	// Gateway4 and Gateway6 say that a default route leads through it.
 	Gateway4, Gateway6 bool
@@ -63,11 +64,14 @@ func (a LinkAddr) of(family string) bool {
 
 // has tells whether the link has a usable address of the family.
 func (l Link) has(family string) bool {
-	return slices.ContainsFunc(l.Addrs, func(a LinkAddr) bool { return a.of(family) && a.flaw() == "" })
+	return !l.Down && slices.ContainsFunc(l.Addrs, func(a LinkAddr) bool { return a.of(family) && a.flaw() == "" })
 }
 
 // lacks says what the link has instead of a usable address of the family.
 func (l Link) lacks(family string) string {
+	if l.Down {
+		return "the link is down"
+	}
 	var has []string
 	for _, a := range l.Addrs {
 		if a.of(family) {

@@ -68,7 +68,11 @@ func parseLink(m syscall.NetlinkMessage) (int32, Link, bool) {
 		return 0, Link{}, false
 	}
 	index := int32(binary.NativeEndian.Uint32(m.Data[4:]))
-	l := Link{Loopback: binary.NativeEndian.Uint32(m.Data[8:])&unix.IFF_LOOPBACK != 0}
+	flags := binary.NativeEndian.Uint32(m.Data[8:])
+	l := Link{
+		Loopback: flags&unix.IFF_LOOPBACK != 0,
+		Down:     flags&unix.IFF_UP == 0 || flags&unix.IFF_RUNNING == 0,
+	}
 	for _, a := range attrs {
 		if a.Attr.Type == unix.IFLA_IFNAME {
 			l.Name = cString(a.Value)
@@ -116,14 +120,19 @@ func parseAddr(m syscall.NetlinkMessage) (int32, LinkAddr, bool) {
 	}, true
 }
 
+// deadRoute are the flags of a route, or of one of its ways, that is not used.
+const deadRoute = unix.RTNH_F_DEAD | unix.RTNH_F_LINKDOWN
+
 // parseDefaultRoute returns the interfaces that a default route of the main
-// table leads through, and its address family.
+// table leads through, and its address family. One over a link that is down
+// leads nowhere.
 func parseDefaultRoute(m syscall.NetlinkMessage) (family uint8, over []int32) {
 	if m.Header.Type != unix.RTM_NEWROUTE || len(m.Data) < unix.SizeofRtMsg {
 		return 0, nil
 	}
 	family, bits, kind := m.Data[0], m.Data[1], m.Data[7]
-	if bits != 0 || kind != unix.RTN_UNICAST {
+	flags := binary.NativeEndian.Uint32(m.Data[8:])
+	if bits != 0 || kind != unix.RTN_UNICAST || flags&deadRoute != 0 {
 		return family, nil
 	}
 	attrs, err := syscall.ParseNetlinkRouteAttr(&m)
@@ -155,7 +164,9 @@ func parseNexthops(b []byte) []int32 {
 		if size < unix.SizeofRtNexthop {
 			break
 		}
-		over = append(over, int32(binary.NativeEndian.Uint32(b[4:])))
+		if b[2]&deadRoute == 0 {
+			over = append(over, int32(binary.NativeEndian.Uint32(b[4:])))
+		}
 		b = b[min((size+3)&^3, len(b)):]
 	}
 	return over

@@ -84,14 +84,34 @@ func TestAddressOfAPointToPointLinkIsItsOwn(t *testing.T) {
 	}
 }
 
+func TestLinkIsUpWhenItCanCarrySomething(t *testing.T) {
+	for _, tt := range []struct {
+		flags uint32
+		down  bool
+	}{
+		{unix.IFF_UP | unix.IFF_RUNNING, false},
+		{unix.IFF_UP, true}, // no carrier
+		{0, true},
+	} {
+		header := slices.Concat(make([]byte, 4), word(7), word(tt.flags), word(0))
+		_, got, ok := parseLink(message(unix.RTM_NEWLINK, header, attribute(unix.IFLA_IFNAME, []byte("eth0\x00"))))
+		if !ok || got.Down != tt.down {
+			t.Errorf("flags %#x: got %+v, %v", tt.flags, got, ok)
+		}
+	}
+}
+
 func TestDefaultRoutes(t *testing.T) {
 	header := func(bits, table, kind byte) []byte {
 		return []byte{unix.AF_INET6, bits, 0, 0, table, 0, 0, kind, 0, 0, 0, 0}
 	}
-	nexthop := func(index uint32) []byte {
+	flagged := func(flags uint32) []byte {
+		return append(header(0, unix.RT_TABLE_MAIN, unix.RTN_UNICAST)[:8], word(flags)...)
+	}
+	nexthop := func(index uint32, flags byte) []byte {
 		via := attribute(unix.RTA_GATEWAY, netip.MustParseAddr("fe80::1").AsSlice())
 		b := binary.NativeEndian.AppendUint16(nil, uint16(unix.SizeofRtNexthop+len(via)))
-		return slices.Concat(b, []byte{0, 0}, word(index), via)
+		return slices.Concat(b, []byte{flags, 0}, word(index), via)
 	}
 	over := attribute(unix.RTA_OIF, word(7))
 	tests := []struct {
@@ -101,7 +121,11 @@ func TestDefaultRoutes(t *testing.T) {
 	}{
 		{"one", [][]byte{header(0, unix.RT_TABLE_MAIN, unix.RTN_UNICAST), over}, []int32{7}},
 		{"over several interfaces", [][]byte{header(0, unix.RT_TABLE_MAIN, unix.RTN_UNICAST),
-			attribute(unix.RTA_MULTIPATH, append(nexthop(7), nexthop(8)...))}, []int32{7, 8}},
+			attribute(unix.RTA_MULTIPATH, append(nexthop(7, 0), nexthop(8, 0)...))}, []int32{7, 8}},
+		{"over several, one of them down", [][]byte{header(0, unix.RT_TABLE_MAIN, unix.RTN_UNICAST),
+			attribute(unix.RTA_MULTIPATH, append(nexthop(7, unix.RTNH_F_LINKDOWN), nexthop(8, 0)...))}, []int32{8}},
+		{"over a link that is down", [][]byte{flagged(unix.RTNH_F_LINKDOWN), over}, nil},
+		{"dead", [][]byte{flagged(unix.RTNH_F_DEAD), over}, nil},
 		{"to a network only", [][]byte{header(64, unix.RT_TABLE_MAIN, unix.RTN_UNICAST), over}, nil},
 		{"unreachable", [][]byte{header(0, unix.RT_TABLE_MAIN, unix.RTN_UNREACHABLE), over}, nil},
 		{"of another table", [][]byte{header(0, unix.RT_TABLE_COMPAT, unix.RTN_UNICAST), attribute(unix.RTA_TABLE, word(1000)), over}, nil},

@@ -41,6 +41,15 @@ func TestOnlyUsableAddressesCount(t *testing.T) {
 	}
 }
 
+func TestAddressOfALinkThatIsDownDoesNotCount(t *testing.T) {
+	sys := fakeGuest(t, nil, nil)
+	sys.Links = func() ([]Link, error) {
+		return []Link{{Name: "eth0", Down: true, Addrs: []LinkAddr{addr("10.77.0.5")}}}, nil
+	}
+	n := &Network{Common: Common{Key: "eth0"}, IPv4: expects(t, Bool, true)}
+	checkTold(t, n.Evaluate(t.Context(), sys), "ipv4 fail: the link is down\n")
+}
+
 func TestGatewaysAreOfTheInterface(t *testing.T) {
 	sys := fakeGuest(t, nil, nil)
 	sys.Links = func() ([]Link, error) {

@@ -46,8 +46,11 @@ func (n *NvidiaSMI) evaluateTable(ctx context.Context, sys *System) []Result {
 	}
 	var r results
 	out, err := sys.nvidiaSMI(ctx)
-	if err != nil {
+	switch {
+	case err != nil:
 		r.errRest(err)
+	case out.Truncated:
+		r.errRest(errTooMuch)
 	}
 	r.match("output", n.Output, string(out.Stdout))
 	withOutput(r.list, err)

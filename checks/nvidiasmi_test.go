@@ -107,6 +107,12 @@ func TestNvidiaTableIsPrintedOnlyWhenAsserted(t *testing.T) {
 	checkTold(t, n.Evaluate(t.Context(), fakeGuest(t, nil, table)), "output pass\n")
 }
 
+func TestNvidiaTableThatIsCutOffIsNotBelieved(t *testing.T) {
+	sys := fakeGuest(t, nil, script{"nvidia-smi": {{Stdout: []byte("x"), Truncated: true}}})
+	n := &NvidiaSMI{Output: expects(t, Text, []any{"!ERR!"})}
+	checkTold(t, n.Evaluate(t.Context(), sys), "output error: it printed more than can be looked at\n")
+}
+
 func TestNvidiaVersionsThatAreNotTold(t *testing.T) {
 	sys := fakeGuest(t, nil, script{"nvidia-smi -q -x": prints(nvidiaXML("<cuda_version>N/A</cuda_version><gpu></gpu>"))})
 	n := &NvidiaSMI{

@@ -126,7 +126,7 @@ func (s *System) packages(ctx context.Context) (packageList, error) {
 			if err != nil {
 				return packageList{}, fmt.Errorf("list packages: %w", err)
 			}
-			return family.parse(data), nil
+			return family.read(data)
 		}
 		out, err := s.run(ctx, family.list[0], Command{Args: family.list})
 		if err != nil {
@@ -135,8 +135,18 @@ func (s *System) packages(ctx context.Context) (packageList, error) {
 		if out.Truncated {
 			return packageList{}, inconclusivef("list packages: %s printed more than could be kept", family.list[0])
 		}
-		return family.parse(out.Stdout), nil
+		return family.read(out.Stdout)
 	})
+}
+
+// read parses what lists the packages. Every system has some: a tool that lists
+// none, as rpm does of a database in another format, knows of none.
+func (f packageFamily) read(data []byte) (packageList, error) {
+	found := f.parse(data)
+	if len(found.versions) == 0 {
+		return packageList{}, errors.New("list packages: the database has none")
+	}
+	return found, nil
 }
 
 // installPackage installs the package, after the lists of packages have been

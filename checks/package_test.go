@@ -98,9 +98,17 @@ func TestPackageIsInstalledOnlyWhenFullyConfigured(t *testing.T) {
 }
 
 func TestVersionsOfAnAbsentPackageFail(t *testing.T) {
-	sys := fakeGuest(t, []string{"var/lib/dpkg/status"}, script{dpkgQuery: prints("")})
+	sys := fakeGuest(t, []string{"var/lib/dpkg/status"}, script{dpkgQuery: prints("apt\tamd64\tinstall ok installed\t2\n")})
 	p := &Package{Common: Common{Key: "key"}, Name: "nginx", Versions: expects(t, List, []any{"1"})}
 	checkTold(t, p.Evaluate(t.Context(), sys), "versions fail: is not installed\n")
+}
+
+func TestPackageIsNotAbsentWhereNoPackageIs(t *testing.T) {
+	sys := fakeGuest(t, []string{"var/lib/rpm/rpmdb.sqlite"}, script{
+		"rpm -qa --qf " + packageFamilies()[2].list[3]: prints(""), // as with a database that it cannot read
+	})
+	p := &Package{Common: Common{Key: "telnet"}, Installed: expects(t, Bool, false)}
+	checkTold(t, p.Evaluate(t.Context(), sys), "installed fail: list packages: the database has none\n")
 }
 
 func TestAPKDatabaseIsReadWithoutACommand(t *testing.T) {
@@ -216,7 +224,7 @@ func TestFailedFetchOfPackageListsIsTriedAgainOnlyAfterRefresh(t *testing.T) {
 
 func TestFailedInstallShowsWhyAndStillLooks(t *testing.T) {
 	sys := debianGuest(t, script{
-		dpkgQuery: prints(""),
+		dpkgQuery: prints("apt\tamd64\tinstall ok installed\t2\n"),
 		aptUpdate: prints(""),
 		aptInstall + "nginx": {{
 			ExitCode: 100,

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -135,6 +136,8 @@ func lookUp[T any](ctx context.Context, s *System, database, key string, list []
 	switch {
 	case ctx.Err() != nil:
 		return none, false, inconclusive{context.Cause(ctx)}
+	case err != nil && !errors.Is(err, exec.ErrNotFound):
+		return none, false, inconclusivef("getent %s %s: %w", database, key, err)
 	case err != nil || out.ExitCode != 0:
 		return none, false, nil // there is no getent, or it does not know it
 	}

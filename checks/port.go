@@ -66,7 +66,7 @@ func listening(ctx context.Context, sys *System, network string, port uint16) ([
 	sockets, err := fact(ctx, &sys.facts, "sockets "+network, func() ([]netip.AddrPort, error) {
 		data, err := readBounded(sys.FS, "proc/net/"+network, maxSockets)
 		switch {
-		case errors.Is(err, fs.ErrNotExist) && strings.HasSuffix(network, "6"):
+		case errors.Is(err, fs.ErrNotExist) && sys.exists("/proc/net/"+strings.TrimSuffix(network, "6")):
 			return nil, nil // a kernel without IPv6
 		case err != nil:
 			return nil, inconclusive{err}

@@ -33,17 +33,22 @@ func procGuest() *System {
 		return &fstest.MapFile{Data: []byte("7 (" + comm + ") " + state + " 1 7 7 0 -1 4194560")}
 	}
 	return &System{FS: fstest.MapFS{
-		"proc/net/tcp":   {Data: []byte(tcpTable)},
-		"proc/net/tcp6":  {Data: []byte(tcp6Table)},
-		"proc/net/udp":   {Data: []byte(udpTable)},
-		"proc/7/stat":    stat("systemd-journal", "S"),
-		"proc/7/cmdline": {Data: []byte("/lib/systemd/systemd-journald\x00")},
-		"proc/8/stat":    stat("tricky) S 1 (x", "S"),
-		"proc/9/stat":    stat("dead", "Z"),
-		"proc/10/stat":   stat("nginx", "S"),
-		"proc/10/exe":    {Mode: os.ModeSymlink, Data: []byte("/usr/sbin/nginx-real (deleted)")},
-		"proc/11/stat":   {Data: []byte("11 (half")},
-		"proc/self/stat": stat("self", "S"),
+		"proc/net/tcp":    {Data: []byte(tcpTable)},
+		"proc/net/tcp6":   {Data: []byte(tcp6Table)},
+		"proc/net/udp":    {Data: []byte(udpTable)},
+		"proc/7/stat":     stat("systemd-journal", "S"),
+		"proc/7/cmdline":  {Data: []byte("/lib/systemd/systemd-journald\x00")},
+		"proc/8/stat":     stat("tricky) S 1 (x", "S"),
+		"proc/9/stat":     stat("dead", "Z"),
+		"proc/10/stat":    stat("nginx", "S"),
+		"proc/10/exe":     {Mode: os.ModeSymlink, Data: []byte("/usr/sbin/nginx-real (deleted)")},
+		"proc/11/stat":    {Data: []byte("11 (half")},
+		"proc/12/stat":    stat("unattended-upgr", "S"),
+		"proc/12/cmdline": {Data: []byte("/usr/bin/python3\x00-u\x00/usr/bin/unattended-upgrade\x00/opt/other\x00")},
+		"proc/12/exe":     {Mode: os.ModeSymlink, Data: []byte("/usr/bin/python3.11")},
+		"proc/13/stat":    stat("sshd", "S"),
+		"proc/13/cmdline": {Data: []byte("sshd: web on /usr/sbin/apache2\x00")},
+		"proc/self/stat":  stat("self", "S"),
 	}}
 }
 
@@ -80,8 +85,10 @@ func TestPortProperties(t *testing.T) {
 }
 
 func TestPortOfAMachineWithoutProcIsAnError(t *testing.T) {
-	list := evaluate(t, &System{FS: fstest.MapFS{}}, "port", "22", map[string]string{"listening": `false`})
-	checkOne(t, list, "listening", Error, "proc/net/tcp")
+	for _, id := range []string{"22", "tcp6:22", "udp6:53"} {
+		list := evaluate(t, &System{FS: fstest.MapFS{}}, "port", id, map[string]string{"listening": `false`})
+		checkOne(t, list, "listening", Error, "proc/net/")
+	}
 }
 
 func TestPortOnThisMachine(t *testing.T) {
@@ -105,6 +112,10 @@ func TestProcessIsFoundByEachOfItsNames(t *testing.T) {
 		{"tricky) S 1 (x", true},
 		{"nginx", true},
 		{"nginx-real", true},
+		{"unattended-upgrade", true}, // a script
+		{"unattended-upgr", true},
+		{"other", false},   // its argument
+		{"apache2", false}, // in the title that a process gave itself
 		{"dead", false},
 		{"half", false},
 		{"self", false},
@@ -123,6 +134,11 @@ func TestProcessListErrorReachesEveryone(t *testing.T) {
 	for range 2 {
 		checkOne(t, evaluate(t, sys, "process", "x", map[string]string{"running": `false`}), "running", Error, "proc")
 	}
+}
+
+func TestProcessIsNotAbsentWhereNoProcessIs(t *testing.T) {
+	sys := &System{FS: fstest.MapFS{"proc/readme": {}}}
+	checkOne(t, evaluate(t, sys, "process", "x", map[string]string{"running": `false`}), "running", Error, "/proc shows no process")
 }
 
 func TestProcessOnThisMachine(t *testing.T) {

@@ -49,6 +49,9 @@ func processNames(ctx context.Context, root fs.FS) (map[string]bool, error) {
 			names[name] = true
 		}
 	}
+	if len(names) == 0 { // there is at least this one
+		return nil, inconclusivef("/proc shows no process")
+	}
 	return names, nil
 }
 
@@ -68,13 +71,30 @@ func namesOf(root fs.FS, dir string) []string {
 	}
 	names := []string{stat.comm}
 	if cmdline, err := readStart(root, dir+"/cmdline", maxProcFile); err == nil {
-		arg0, _, _ := bytes.Cut(cmdline, []byte{0})
-		names = append(names, path.Base(string(arg0)))
+		names = append(names, namesOfArgs(stat.comm, strings.Split(string(cmdline), "\x00"))...)
 	}
 	if exe, err := fs.ReadLink(root, dir+"/exe"); err == nil {
 		names = append(names, path.Base(strings.TrimSuffix(exe, " (deleted)")))
 	}
 	return slices.DeleteFunc(names, func(s string) bool { return s == "." || s == "/" })
+}
+
+// maxComm is what the kernel keeps of a name.
+const maxComm = 15
+
+// namesOfArgs returns the name that a process was called by, and that of the
+// script that it runs, where the kernel has cut that.
+func namesOfArgs(comm string, args []string) []string {
+	var names []string
+	if !strings.Contains(args[0], " ") { // else it is a title that the process has given itself
+		names = append(names, path.Base(args[0]))
+	}
+	for _, arg := range args[1:] {
+		if name := path.Base(arg); len(comm) == maxComm && strings.HasPrefix(name, comm) {
+			return append(names, name)
+		}
+	}
+	return names
 }
 
 // A processStat is the start of /proc/PID/stat.

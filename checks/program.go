@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path"
 	"strings"
-	"syscall"
 )
 
 // A commandError is a command that ran and did not succeed.
@@ -36,13 +35,17 @@ func (s *System) run(ctx context.Context, what string, cmd Command) (Output, err
 		}
 	case errors.Is(err, exec.ErrNotFound):
 		return out, fmt.Errorf("no %s in the guest", cmd.Args[0])
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOEXEC):
+	case guestsFault(err):
 		return out, err
 	case err != nil:
 		return out, inconclusivef("%s: %w", what, err)
 	}
 	return out, nil
 }
+
+// errTooMuch is of output that was not kept whole: what was not could hold what
+// must not be there.
+var errTooMuch = inconclusivef("it printed more than can be looked at")
 
 // printed returns what a command left on both streams.
 func (o Output) printed() string { return string(o.Stdout) + string(o.Stderr) }

@@ -22,6 +22,9 @@ func (d systemd) state(ctx context.Context, service string) (serviceState, error
 		return serviceState{}, err
 	}
 	unit := parseUnit(out.Stdout)
+	if unit["LoadState"] == "" {
+		return serviceState{}, fmt.Errorf("systemctl show %s: it tells nothing", service)
+	}
 	state := unit.state()
 	if unit["UnitFileState"] == "generated" {
 		// It stands for a script of sysvinit, whose links say whether it is enabled.
@@ -59,9 +62,9 @@ func (u unit) state() serviceState {
 	// once, with its condition's result.
 	unmet := u["ConditionResult"] == "no" && u["ConditionTimestampMonotonic"] != "0"
 	s := serviceState{
-		found:     u["LoadState"] != "" && u["LoadState"] != "not-found",
+		found:     u["LoadState"] != "not-found",
 		enabled:   slices.Contains([]string{"enabled", "enabled-runtime", "alias"}, file),
-		running:   active == "active" || active == "reloading",
+		running:   slices.Contains([]string{"active", "reloading", "refreshing"}, active),
 		starting:  active == "activating" && sub != "auto-restart",
 		finished:  u["Type"] == "oneshot" && u["LoadState"] == "loaded" && active == "inactive" && u["Result"] == "success" && !unmet,
 		runlevels: []string{}, // systemd has none

@@ -58,7 +58,8 @@ func TestSystemdUnitStates(t *testing.T) {
 			"enabled fail: no such unit\nrunning fail: no such unit\n"},
 		{"systemd too old for some properties", Output{Stdout: []byte("LoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\n")},
 			"enabled pass\nrunning pass\n"},
-		{"nothing printed", Output{}, "enabled fail: no such unit\nrunning fail: no such unit\n"},
+		{"being refreshed", shown("loaded", "refreshing", "refresh", "enabled", "notify", "success", "met"), "enabled pass\nrunning pass\n"},
+		{"nothing printed", Output{}, "enabled fail: systemctl show nginx: it tells nothing\nrunning fail: systemctl show nginx: it tells nothing\n"},
 		{"systemd is silent", Output{ExitCode: 1, Stderr: []byte("Failed to connect to bus: No such file or directory\n")},
 			"enabled fail: systemctl show nginx: exit 1\nrunning fail: systemctl show nginx: exit 1\n"},
 	}

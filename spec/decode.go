@@ -249,7 +249,9 @@ func (d decoder) expr(n *node, asText bool) any {
 		for _, f := range n.fields {
 			text := asText
 			switch f.key.value {
-			case "gt", "ge", "lt", "le", "have-len":
+			case "gt", "ge", "lt", "le":
+				text = asText && isOctal(f.value)
+			case "have-len":
 				text = false
 			case "have-prefix", "have-suffix", "contain-substring", "match-regexp",
 				"have-patterns", "have-key", "semver-constraint":
@@ -269,6 +271,13 @@ func (d decoder) expr(n *node, asText bool) any {
 		return n.value
 	}
 	return d.scalar(n)
+}
+
+// isOctal tells whether YAML reads a number as an octal one, such as 0644. A mode
+// is compared with it as it is written: the order is the same.
+func isOctal(n *node) bool {
+	rest, ok := strings.CutPrefix(n.value, "0")
+	return ok && n.kind == scalar && rest != "" && (rest[0] == 'o' || rest[0] >= '0' && rest[0] <= '9')
 }
 
 // follow returns the place to which a path of keys and indexes leads: that of

@@ -91,3 +91,29 @@ func TestPositionsOfMatchersAreFollowedAsFarAsTheyGo(t *testing.T) {
 		})
 	}
 }
+
+func TestModesAreComparedAsTheyAreWritten(t *testing.T) {
+	for _, tt := range []struct {
+		mode, actual string
+		holds        bool
+	}{
+		{"{le: 0755}", "0644", true},
+		{"{ge: 0600}", "0400", false},
+		{"{and: [{ge: 0400}, {lt: 0641}]}", "0640", true},
+		{"{gt: 5}", "0006", true},
+	} {
+		t.Run(tt.mode+" "+tt.actual, func(t *testing.T) {
+			s, err := Parse("x.yaml", []byte("file: {/x: {mode: "+tt.mode+"}}"), Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := s.Checks[0].Items[0].Resource.(*checks.File).Mode
+			if got := m.Match(tt.actual); got.OK != tt.holds {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+	if _, err := Parse("x.yaml", []byte("file: {/x: {mode: {le: 0o755}}}"), Options{}); err == nil {
+		t.Error("0o755 is accepted, which no mode is written as")
+	}
+}

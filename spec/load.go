@@ -193,10 +193,7 @@ func (l *loader) render(name string, data []byte, outer map[string]any) (string,
 	text := strings.TrimPrefix(string(data), "\uFEFF")
 	text = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text)
 	if i := invalidUTF8(text); i >= 0 {
-		before := text[:i]
-		start := strings.LastIndex(before, "\n") + 1
-		at := position{name, strings.Count(before, "\n") + 1, utf8.RuneCountInString(before[start:]) + 1}
-		l.probs.add(at, "", "the text is not UTF-8")
+		l.probs.add(positionIn(name, text, i), "", "the text is not UTF-8")
 		return "", nil, false
 	}
 	if !hasTemplates(text) {
@@ -211,7 +208,20 @@ func (l *loader) render(name string, data []byte, outer map[string]any) (string,
 	r.read = func(ref string) ([]byte, error) { return l.read(l.files.join(name, ref)) }
 	rendered, ok := r.render(text)
 	state.moved = ok && !sameLines(text, rendered)
+	if i := strings.Index(rendered, noValue); i >= 0 && !strings.Contains(text, noValue) {
+		l.probs.add(positionIn(name, rendered, i), "", "template: it prints a value that is not there")
+	}
 	return rendered, vars, ok
+}
+
+// noValue is what templates print for nil, such as for what index does not find.
+const noValue = "<no value>"
+
+// positionIn is the place of a text's byte i.
+func positionIn(name, text string, i int) position {
+	before := text[:i]
+	start := strings.LastIndex(before, "\n") + 1
+	return position{name, strings.Count(before, "\n") + 1, utf8.RuneCountInString(before[start:]) + 1}
 }
 
 // invalidUTF8 returns the offset of the first byte that is not UTF-8, or -1.

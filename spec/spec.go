@@ -4,9 +4,9 @@
 //
 // A file with {{ in it is a template of text/template, and is rendered before
 // it is decoded. Templates see .Vars, .Env and the functions default, getEnv,
-// mkSlice, readFile, regexMatch, findStringSubmatch, toLower and toUpper. They
-// can read files of the machine that they are rendered on; nothing of a spec is
-// executed there.
+// mkSlice, readFile, regexMatch, findStringSubmatch, toJson, toLower and
+// toUpper. They can read files of the machine that they are rendered on; nothing
+// of a spec is executed there.
 package spec
 
 import (

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -60,6 +61,7 @@ func (r *renderer) functions() template.FuncMap {
 		"mkSlice":            func(args ...any) []any { return args },
 		"readFile":           r.readFile,
 		"regexMatch":         func(pattern, s string) (bool, error) { return regexp.MatchString(pattern, s) },
+		"toJson":             toJSON,
 		"toLower":            strings.ToLower,
 		"toUpper":            strings.ToUpper,
 		"step":               r.step,
@@ -75,6 +77,12 @@ func defaultTo(def any, value ...any) any {
 		return def
 	}
 	return value[0]
+}
+
+// toJSON writes a value, such as a list, as YAML can read it on one line.
+func toJSON(v any) (string, error) {
+	data, err := json.Marshal(v)
+	return string(data), err
 }
 
 // findStringSubmatch returns the groups of a match by name, or by number as
