@@ -30,7 +30,7 @@ func (s *sessions) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Header.Get("Authorization") != s.valid:
 		say(http.StatusUnauthorized, `{"status":"unauthorized"}`)(w, r)
 	case r.Method == http.MethodPost:
-		w.WriteHeader(http.StatusCreated)
+		say(http.StatusCreated, `{"data":{"id":7,"name":"test"}}`)(w, r)
 	default:
 		say(http.StatusOK, oneCheck)(w, r)
 	}

@@ -54,6 +54,8 @@ func half(w http.ResponseWriter, _ *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
+const activated = `{"data":{"id":7,"name":"activate"}}`
+
 const oneCheck = `{"data":[{"id":1,"slug":"ipv4"}]}`
 
 func TestReadsAreRepeatedWhereTheNetworkFails(t *testing.T) {
@@ -132,6 +134,7 @@ func TestTheLastAttemptIsTheOneThatIsTold(t *testing.T) {
 }
 
 func TestAnswersForSomethingElseAreRefused(t *testing.T) {
+	activate := func(ctx context.Context, c *Client) error { return c.VersionEvent(ctx, 12, Activate) }
 	tests := []struct {
 		name, body string
 		ask        func(context.Context, *Client) error
@@ -150,6 +153,9 @@ func TestAnswersForSomethingElseAreRefused(t *testing.T) {
 				_, err := c.Assessment(ctx, 1, 1, 1, Container)
 				return err
 			}},
+		{"a login page for an event", "<html>log in first", activate},
+		{"nothing for an event", "", activate},
+		{"another event", `{"data":{"id":7,"name":"test"}}`, activate},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -167,6 +173,7 @@ func TestAnEventIsNotSentTwice(t *testing.T) {
 	}{
 		{"connection cut", cut},
 		{"connection reset", reset},
+		{"answer broken off", half},
 		{"server error", say(500, "")},
 		{"bad gateway", say(502, "")},
 		{"no upstream", say(503, "")},
@@ -187,13 +194,13 @@ func TestAnEventIsNotSentTwice(t *testing.T) {
 
 func TestAnEventIsSentAgainWhereItWasNotTaken(t *testing.T) {
 	t.Run("too many requests", func(t *testing.T) {
-		srv := &answers{handlers: []http.HandlerFunc{say(429, ""), say(201, "")}}
+		srv := &answers{handlers: []http.HandlerFunc{say(429, ""), say(201, activated)}}
 		if err := newClient(t, srv).VersionEvent(t.Context(), 12, Activate); err != nil {
 			t.Error(err)
 		}
 	})
 	t.Run("no connection", func(t *testing.T) {
-		srv := httptest.NewServer(say(201, ""))
+		srv := httptest.NewServer(say(201, activated))
 		defer srv.Close()
 		var dials atomic.Int64
 		c, err := New(srv.URL, Options{RetryWait: time.Millisecond, Transport: &http.Transport{
@@ -222,7 +229,7 @@ func TestAnEventAfterAServerErrorMeetsNoClosedConnection(t *testing.T) {
 			return
 		}
 		if events.Add(1)%2 == 0 {
-			w.WriteHeader(http.StatusCreated)
+			say(http.StatusCreated, activated)(w, r)
 			return
 		}
 		conn, buf, err := http.NewResponseController(w).Hijack()

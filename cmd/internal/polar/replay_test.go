@@ -2,7 +2,6 @@ package polar
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -142,7 +141,6 @@ func TestPolarIsUnderstood(t *testing.T) {
 		{func() (any, error) { return do(c.VersionEvent, 999999, Test) }, "polar: test version 999999: 404 not found"},
 		{func() (any, error) { return c.Checks(ctx) }, "[{1 ipv4} {2 ipv6} {3 package-install} {4 service-start} {5 gpu}]"},
 		{func() (any, error) { return c.Clusters(ctx) }, "[{1 lxd amd64 healthy {https://127.0.0.1:8443 <pem certificate> *** ***} [{vm 10000} {container 5000}]}]"},
-		{func() (any, error) { return c.Storage(ctx) }, "{*** *** polar us-east-1 127.0.0.1:9000}"},
 		{func() (any, error) { return assess(1, 1, Container) }, "{1 created ipv4}"},
 		{func() (any, error) { return assess(1, 1, VM) }, "{2 created ipv4}"},
 		{func() (any, error) { return assess(1, 1, "virtual-machine") }, "polar: get assessment of version 1, check 1, virtual-machine: 422 unprocessable entity: instance_type is invalid"},
@@ -165,45 +163,6 @@ func TestPolarIsUnderstood(t *testing.T) {
 		if got != step.want && (err == nil || !strings.HasSuffix(got, step.want)) {
 			t.Errorf("step %d: %s, want %s", i+1, got, step.want)
 		}
-	}
-}
-
-func TestCreateVersionSendsWhatPolarTakes(t *testing.T) {
-	rec := readRecording(t)
-	c := newClient(t, rec)
-	if err := c.Authenticate(t.Context(), "a-password"); err != nil {
-		t.Fatal(err)
-	}
-	var taken, refused struct{ Version NewVersion }
-	for key, answers := range rec.answers {
-		_, body, ok := strings.Cut(key, "POST /publish/products/3/versions c2Vzc2lvbg== ")
-		if !ok {
-			continue
-		}
-		into := &taken
-		if answers[0].Status == http.StatusInternalServerError {
-			into = &refused
-		}
-		if err := json.NewDecoder(bytes.NewReader([]byte(body))).Decode(into); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// A file without combined hashes is sent with an empty list of them, as
-	// recorded, however it is given.
-	for _, items := range [][]Item{taken.Version.Items, refused.Version.Items} {
-		for i := range items {
-			if len(items[i].CombinedHashes) == 0 {
-				items[i].CombinedHashes = nil
-			}
-		}
-	}
-	v, err := c.CreateVersion(t.Context(), 3, taken.Version)
-	if err != nil || v != (Version{1, "1795357939a"}) {
-		t.Errorf("got %v, %v", v, err)
-	}
-	_, err = c.CreateVersion(t.Context(), 3, refused.Version)
-	if r, ok := errors.AsType[*RefusedError](err); !ok || r.What != "version 1795357939a" || r.Event != "create" {
-		t.Errorf("a duplicate: %v", err)
 	}
 }
 

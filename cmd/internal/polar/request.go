@@ -37,7 +37,7 @@ type request struct {
 	method     string
 	path       string
 	in         any // nil: no body
-	out        any // what the answer's data is decoded into; nil: it is not read
+	out        any // what the answer's data is decoded into
 }
 
 // call makes the request with the client's session, and opens a new one where
@@ -73,7 +73,7 @@ func (c *Client) exchange(ctx context.Context, r request, token Secret) error {
 	// Read where a body that breaks off is repeated like any broken connection.
 	req.SetResponseHandler(func(resp *http.Response) (err error) {
 		read = resp
-		body, err = readBody(resp, r)
+		body, err = readBody(resp)
 		return err
 	})
 	resp, err := client.Do(req)
@@ -84,13 +84,10 @@ func (c *Client) exchange(ctx context.Context, r request, token Secret) error {
 		return c.unreachable(ctx, err)
 	}
 	if read != resp { // it is the last of several attempts, and not a good one
-		body, _ = readBody(resp, r)
+		body, _ = readBody(resp)
 	}
-	switch {
-	case !isOK(resp):
+	if !isOK(resp) {
 		return c.refusal(r, resp.StatusCode, resp.Header, body)
-	case r.out == nil:
-		return nil
 	}
 	return decode(body, r.out)
 }
@@ -122,14 +119,11 @@ func (c *Client) newRequest(ctx context.Context, r request, token Secret) (*retr
 }
 
 // readBody reads as much of the answer's body as is needed.
-func readBody(resp *http.Response, r request) ([]byte, error) {
-	switch {
-	case !isOK(resp):
+func readBody(resp *http.Response) ([]byte, error) {
+	if !isOK(resp) {
 		// An error is one without its reason, too.
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
 		return body, nil
-	case r.out == nil:
-		return nil, nil
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	if err == nil && len(body) > maxBody {

@@ -14,9 +14,8 @@ import (
 func TestSecretsDoNotPrint(t *testing.T) {
 	const text = "-----BEGIN PRIVATE KEY----- xyz"
 	cluster := Cluster{ID: 1, Credential: Credential{PrivateKey: text, Password: text}}
-	storage := Storage{AccessKeyID: text, SecretAccessKey: text}
 	var out bytes.Buffer
-	for _, v := range []any{Secret(text), cluster, &cluster, storage, []Cluster{cluster}} {
+	for _, v := range []any{Secret(text), cluster, &cluster, []Cluster{cluster}} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 			fmt.Fprintf(&out, verb+"\n", v)
 		}
@@ -101,7 +100,7 @@ func TestErrorsTellNoSecrets(t *testing.T) {
 			calls := map[string]func(context.Context) error{
 				"product":  func(ctx context.Context) error { _, err := c.Product(ctx, "a:b:c:d"); return err },
 				"version":  func(ctx context.Context) error { _, err := c.Version(ctx, 1, "20261122"); return err },
-				"create":   func(ctx context.Context) error { _, err := c.CreateVersion(ctx, 1, NewVersion{}); return err },
+				"event":    func(ctx context.Context) error { return c.VersionEvent(ctx, 1, Activate) },
 				"checks":   func(ctx context.Context) error { _, err := c.Checks(ctx); return err },
 				"clusters": func(ctx context.Context) error { _, err := c.Clusters(ctx); return err },
 				"settle":   func(ctx context.Context) error { _, err := c.Settle(ctx, 1, 1, 1, VM, Pass); return err },

@@ -7,13 +7,6 @@ import (
 
 const settleAttempts = 4 // at events whose answer leaves open whether they were taken
 
-// Run brings the check's assessment from created or failed to running,
-// and leaves it alone where it is running or has passed.
-func (c *Client) Run(ctx context.Context, versionID, checkID, clusterID int64, instanceType string) error {
-	_, err := c.settle(ctx, versionID, checkID, clusterID, instanceType, Run)
-	return err
-}
-
 // Settle brings the check's assessment to the verdict, pass or fail, with as
 // few events as it takes, and returns the verdict once Polar has taken it. An
 // assessment that has passed stays so: nothing is posted, and an empty string
@@ -26,21 +19,17 @@ func (c *Client) Settle(ctx context.Context, versionID, checkID, clusterID int64
 	if verdict != Pass && verdict != Fail {
 		return "", fmt.Errorf("polar: %q is not a verdict to post", verdict)
 	}
-	return c.settle(ctx, versionID, checkID, clusterID, instanceType, verdict)
-}
-
-func (c *Client) settle(ctx context.Context, versionID, checkID, clusterID int64, instanceType, want string) (string, error) {
 	a, err := c.Assessment(ctx, versionID, checkID, clusterID, instanceType)
 	if err != nil {
 		return "", err
 	}
-	sent := false    // the wanted event, and perhaps it was taken
+	sent := false    // the verdict, and perhaps it was taken
 	var failed error // of the last event that left open what became of it
 	for attempt := 1; ; {
-		event := nextEvent(a.State, want, sent)
+		event := nextEvent(a.State, verdict, sent)
 		if event == "" {
-			if sent && a.State == stateAfter(want) {
-				return want, nil
+			if sent && a.State == stateAfter(verdict) {
+				return verdict, nil
 			}
 			return "", nil
 		}
@@ -49,8 +38,8 @@ func (c *Client) settle(ctx context.Context, versionID, checkID, clusterID int64
 		}
 		err := c.AssessmentEvent(ctx, a.ID, event)
 		if err == nil {
-			if event == want {
-				return want, nil
+			if event == verdict {
+				return verdict, nil
 			}
 			a.State = stateAfter(event)
 			continue
@@ -60,7 +49,7 @@ func (c *Client) settle(ctx context.Context, versionID, checkID, clusterID int64
 			return "", err
 		}
 		failed = err
-		sent = sent || open && event == want
+		sent = sent || open && event == verdict
 		if err := c.pause(ctx, attempt); err != nil {
 			return "", err
 		}
@@ -71,19 +60,17 @@ func (c *Client) settle(ctx context.Context, versionID, checkID, clusterID int64
 	}
 }
 
-// nextEvent returns the event that brings an assessment nearer to the wanted
-// one's state, or an empty string where there is nothing to do. Sent tells that
-// the wanted event may have brought the state about.
-func nextEvent(state, want string, sent bool) string {
+// nextEvent returns the event that brings an assessment nearer to the verdict's
+// state, or an empty string where there is nothing to do. Sent tells that the
+// verdict may have brought the state about.
+func nextEvent(state, verdict string, sent bool) string {
 	switch {
-	case state == Passed, sent && state == stateAfter(want):
+	case state == Passed, sent && state == stateAfter(verdict):
 		return ""
 	case state != Running:
 		return Run
-	case want == Run:
-		return ""
 	}
-	return want
+	return verdict
 }
 
 func stateAfter(event string) string {

@@ -17,7 +17,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"time"
+	"syscall"
 
 	"github.com/upmaru/icepak/cmd/internal/simplestreams"
 )
@@ -48,8 +48,8 @@ type Imported struct {
 
 // ImportVersion makes a version of the product from the files of a build in dir:
 // incus.tar.xz (or lxd.tar.xz) with rootfs.squashfs, disk.qcow2 or both. It is
-// there as a whole or not at all. The same content again is fine; another
-// content under a serial that is taken is refused.
+// there as a whole or not at all. The same content again is fine, and brings back
+// files that are gone; another content under a serial that is taken is refused.
 func (s *Store) ImportVersion(ctx context.Context, key, serial, dir string) (Imported, error) {
 	done, err := s.importVersion(ctx, key, serial, dir)
 	if err != nil {
@@ -70,43 +70,49 @@ func (s *Store) importVersion(ctx context.Context, key, serial, dir string) (Imp
 	if err != nil {
 		return Imported{}, err
 	}
-	incoming, err := s.makeIncoming()
+	incoming, done, err := s.makeIncoming()
 	if err != nil {
 		return Imported{}, err
 	}
-	defer s.files.RemoveAll(incoming)
+	defer done()
 	copied, err := s.copyFiles(ctx, dir, names, incoming)
 	if err != nil {
 		return Imported{}, err
 	}
-	target := path.Join(imagesName, path.Join(strings.Split(p.Key, ":")...), serial)
-	items := buildItems(copied, target)
-	if err := checkVersion(serial, items); err != nil {
-		return Imported{}, err
-	}
-
-	done := Imported{Items: items}
+	var imported Imported
 	err = s.update(ctx, func(tx *sql.Tx) error {
+		// Files first: a kill after them leaves files without a version, which the
+		// next import replaces. Nobody else is in this transaction.
 		known, err := findVersion(ctx, tx, p.ID, serial)
-		if err == nil {
-			done.Version, done.Known = known, true
-			return sameItems(ctx, tx, known, items)
-		}
-		if !isNotFound(err) {
+		switch {
+		case err == nil:
+			target := folderOf(p, known.Serial)
+			imported = Imported{known, buildItems(copied, target), true}
+			if err := sameItems(ctx, tx, known, imported.Items); err != nil {
+				return err
+			}
+			return s.publish(incoming, target, copied)
+		case !isNotFound(err):
 			return err
 		}
-		if err := refuseKnown(ctx, tx, p, serial, items); err != nil {
+		target := folderOf(p, serial)
+		imported.Items = buildItems(copied, target)
+		if err := refuseKnown(ctx, tx, p, serial, imported.Items); err != nil {
 			return err
 		}
-		// Files first: a kill here leaves files without a version, which the next
-		// import replaces. Nobody else is in this transaction.
 		if err := s.publish(incoming, target, copied); err != nil {
 			return err
 		}
-		done.Version, err = insertVersion(ctx, tx, p, serial, items, s.now())
+		imported.Version, err = insertVersion(ctx, tx, p, serial, imported.Items, s.now())
 		return err
 	})
-	return done, err
+	return imported, err
+}
+
+// folderOf is where the files of a product's version are, below the data folder's
+// files. Neither the key nor an imported serial leads out of it.
+func folderOf(p Product, serial string) string {
+	return path.Join(imagesName, path.Join(strings.Split(p.Key, ":")...), serial)
 }
 
 // checkSerial refuses serials under which LXD would not see the version, or that
@@ -123,6 +129,9 @@ func checkSerial(serial string) error {
 
 // findFiles returns the names of the build's files in dir, the metadata first.
 func findFiles(dir string) ([]string, error) {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, &RefusedError{"there is no such folder"}
+	}
 	var names []string
 	for _, name := range []string{simplestreams.IncusMetadata, simplestreams.LXDMetadata, rootfsName, diskName} {
 		if name == simplestreams.LXDMetadata && len(names) > 0 {
@@ -135,15 +144,15 @@ func findFiles(dir string) ([]string, error) {
 		case err != nil:
 			return nil, err
 		case !info.Mode().IsRegular() || info.Size() == 0:
-			return nil, fmt.Errorf("%s is empty or no file", name)
+			return nil, &RefusedError{name + " is empty or no file"}
 		}
 		names = append(names, name)
 	}
 	if len(names) == 0 || (names[0] != simplestreams.IncusMetadata && names[0] != simplestreams.LXDMetadata) {
-		return nil, fmt.Errorf("it has no %s", simplestreams.IncusMetadata)
+		return nil, &RefusedError{"it has no " + simplestreams.IncusMetadata}
 	}
 	if len(names) == 1 {
-		return nil, fmt.Errorf("it has neither %s nor %s", rootfsName, diskName)
+		return nil, &RefusedError{"it has neither " + rootfsName + " nor " + diskName}
 	}
 	return names, nil
 }
@@ -156,24 +165,45 @@ type copied struct {
 	size     int64
 }
 
-// makeIncoming makes a folder of its own for an import, and removes those that
-// killed imports left.
-func (s *Store) makeIncoming() (string, error) {
+// makeIncoming makes a folder of its own for an import, which done removes.
+// Imports share a lock while they run, so that whoever gets it alone knows all
+// that is there for what killed ones left, and removes it.
+func (s *Store) makeIncoming() (name string, done func(), err error) {
 	if err := s.files.MkdirAll(incomingName, 0o700); err != nil {
-		return "", err
+		return "", nil, err
 	}
-	left, err := fs.ReadDir(s.files.FS(), incomingName)
+	lock, err := s.files.Open(incomingName)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	for _, entry := range left {
-		info, err := entry.Info()
-		if err == nil && time.Since(info.ModTime()) > 24*time.Hour {
-			s.files.RemoveAll(path.Join(incomingName, entry.Name()))
+	defer func() {
+		if err != nil {
+			lock.Close()
+		}
+	}()
+	if syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+		left, err := lock.Readdirnames(-1)
+		if err != nil {
+			return "", nil, err
+		}
+		for _, name := range left {
+			if err := s.files.RemoveAll(path.Join(incomingName, name)); err != nil {
+				return "", nil, err
+			}
 		}
 	}
-	name := path.Join(incomingName, rand.Text())
-	return name, s.files.Mkdir(name, 0o700)
+	// This waits for no more than another's removals.
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_SH); err != nil {
+		return "", nil, fmt.Errorf("lock %s: %w", incomingName, err)
+	}
+	name = path.Join(incomingName, rand.Text())
+	if err := s.files.Mkdir(name, 0o700); err != nil {
+		return "", nil, err
+	}
+	return name, func() {
+		s.files.RemoveAll(name)
+		lock.Close()
+	}, nil
 }
 
 // copyFiles copies the files to incoming, the first one, the metadata, under
@@ -299,13 +329,16 @@ func sameItems(ctx context.Context, q querier, v Version, items []Item) error {
 	if err != nil {
 		return err
 	}
-	hashes := map[string]string{}
+	known := map[string]Item{}
 	for _, it := range have {
-		hashes[it.Name] = it.Hash
+		known[it.Name] = it
 	}
 	for _, it := range items {
-		if hashes[it.Name] != it.Hash {
+		if known[it.Name].Hash != it.Hash {
 			return &RefusedError{fmt.Sprintf("%s has a version %s already, with another %s", v.Product, v.Serial, it.Name)}
+		}
+		if known[it.Name].Path != it.Path {
+			return &RefusedError{fmt.Sprintf("%s has a version %s already, which was not imported", v.Product, v.Serial)}
 		}
 	}
 	if len(have) != len(items) {

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 const testTarget = "images/debian/bookworm/amd64/default/" + testSerial
@@ -116,6 +115,12 @@ func TestImportRefuses(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a folder that is not there", func(t *testing.T) {
+		_, err := s.ImportVersion(t.Context(), testKey, "20260103", filepath.Join(t.TempDir(), "nowhere"))
+		if !isRefused(err) || !strings.Contains(err.Error(), "there is no such folder") {
+			t.Errorf("got %v", err)
+		}
+	})
 	t.Run("an empty file", func(t *testing.T) {
 		dir := writeBuild(t, "b", good...)
 		if err := os.Truncate(filepath.Join(dir, "rootfs.squashfs"), 0); err != nil {
@@ -158,34 +163,89 @@ func TestImportOfTheSameAgainIsFine(t *testing.T) {
 	}
 }
 
-func TestImportReplacesWhatAKilledOneLeft(t *testing.T) {
-	s := newStore(t)
-	old, young := path.Join(incomingName, "OLD"), path.Join(incomingName, "YOUNG")
-	for name, text := range map[string]string{
-		testTarget + "/rootfs.squashfs": "of a build that never became a version",
-		old + "/rootfs.squashfs":        "half a file",
-		young + "/rootfs.squashfs":      "half a file of an import that runs",
-	} {
-		if err := s.files.MkdirAll(path.Dir(name), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.files.WriteFile(name, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	yesterday := time.Now().Add(-25 * time.Hour)
-	if err := s.files.Chtimes(old, yesterday, yesterday); err != nil {
+func writeFile(t *testing.T, s *Store, name, text string) {
+	t.Helper()
+	if err := s.files.MkdirAll(path.Dir(name), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	if err := s.files.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestImportReplacesWhatAKilledOneLeft(t *testing.T) {
+	s := newStore(t)
+	writeFile(t, s, testTarget+"/rootfs.squashfs", "of a build that never became a version")
+	writeFile(t, s, incomingName+"/KILLED/rootfs.squashfs", "half a file")
 	importBuild(t, s, testSerial)
 	if data, err := s.files.ReadFile(testTarget + "/rootfs.squashfs"); err != nil || string(data) != "rootfs.squashfs of "+testSerial {
 		t.Errorf("%q, %v", data, err)
 	}
-	if _, err := s.files.Stat(old); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("old leftovers: %v", err)
+	if left, err := fs.ReadDir(s.files.FS(), incomingName); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
-	if _, err := s.files.Stat(young); err != nil {
+}
+
+func TestImportLeavesAloneWhatAnotherCopies(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "polar")
+	s, other := openStore(t, dir), openStore(t, dir)
+	running, done, err := other.makeIncoming()
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, s, running+"/rootfs.squashfs", "half a file of an import that runs")
+	importBuild(t, s, testSerial)
+	if _, err := s.files.Stat(running + "/rootfs.squashfs"); err != nil {
 		t.Error(err)
+	}
+	done()
+	if _, err := s.files.Stat(running); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("done, and there still: %v", err)
+	}
+}
+
+func TestImportAgainBringsBackLostFiles(t *testing.T) {
+	s := newStore(t)
+	importBuild(t, s, testSerial)
+	root := testTarget + "/rootfs.squashfs"
+	for name, lose := range map[string]func() error{
+		"gone":   func() error { return s.files.Remove(root) },
+		"broken": func() error { return s.files.WriteFile(root, []byte("x"), 0o600) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := lose(); err != nil {
+				t.Fatal(err)
+			}
+			importBuild(t, s, testSerial)
+			if data, err := s.files.ReadFile(root); err != nil || string(data) != "rootfs.squashfs of "+testSerial {
+				t.Errorf("%q, %v", data, err)
+			}
+		})
+	}
+}
+
+// The API takes versions of files that are elsewhere: to say that they were
+// imported would be wrong.
+func TestImportOfAVersionMadeByTheAPIIsRefused(t *testing.T) {
+	s := newStore(t)
+	p, err := s.AddProduct(t.Context(), testKey, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	build := writeBuild(t, "a", "incus.tar.xz", "rootfs.squashfs")
+	var items []Item
+	for _, name := range []string{"incus.tar.xz", "lxd.tar.xz", "rootfs.squashfs"} {
+		it := Item{Name: name, FileType: name, Hash: sum("incus.tar.xz of a"), Size: 17, Path: testTarget + "/" + name}
+		if name == "rootfs.squashfs" {
+			it.Hash = sum("rootfs.squashfs of a")
+		}
+		items = append(items, it)
+	}
+	if _, err := s.CreateVersion(t.Context(), p.ID, testSerial, items); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.ImportVersion(t.Context(), testKey, testSerial, build); !isRefused(err) {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -167,9 +167,7 @@ func setUpRecorded(t *testing.T, s *Store) {
 	for _, key := range []string{"debian:bookworm:amd64:default", "alpine:3.19:amd64:default", "debian:bookworm:amd64:contract"} {
 		must(s.AddProduct(ctx, key, map[string]string{"secureboot": "false"}))
 	}
-	for _, slug := range []string{"ipv4", "ipv6", "package-install", "service-start", "gpu"} {
-		must(s.AddCheck(ctx, slug))
-	}
+	must(s.AddChecks(ctx, "ipv4", "ipv6", "package-install", "service-start", "gpu"))
 	healthy, sick := testCluster(t, "one"), testCluster(t, "two")
 	sick.State = "unhealthy"
 	must(s.AddCluster(ctx, healthy))

@@ -113,7 +113,7 @@ func (s *server) handle(h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			v := recover()
-			if v == nil || v == http.ErrAbortHandler {
+			if v == nil {
 				return
 			}
 			// Paths are not logged: they hold tokens of spaces.

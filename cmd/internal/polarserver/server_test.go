@@ -88,9 +88,9 @@ func TestFeedShowsItsChannelOnly(t *testing.T) {
 			if want := sum("incus.tar.xz of "+tt.serial, "rootfs.squashfs of "+tt.serial); image.Fingerprint != want {
 				t.Errorf("fingerprint %s, want %s", image.Fingerprint, want)
 			}
-			var file strings.Builder
-			if err := feed.Download(t.Context(), srv.Client(), image.Root, &file); err != nil || file.String() != "rootfs.squashfs of "+tt.serial {
-				t.Errorf("root %q, %v", file.String(), err)
+			root := get(srv.Config.Handler, "/spaces/"+token+image.Root.Path)
+			if root.Code != http.StatusOK || root.Body.String() != "rootfs.squashfs of "+tt.serial || sum(root.Body.String()) != image.Root.SHA256 {
+				t.Errorf("root: %d %q", root.Code, root.Body)
 			}
 		})
 	}

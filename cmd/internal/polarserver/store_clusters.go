@@ -26,7 +26,7 @@ type Cluster struct {
 	Name        string
 	Type        string // lxd, incus
 	Arch        string
-	Endpoint    string // https://host:port, or unix:/path for testers on its machine
+	Endpoint    string // https://host:port; for testers on its machine unix:, or unix:/path
 	State       string // healthy, unless AddCluster was told another
 	Certificate string // PEM
 	PrivateKey  Secret // PEM
@@ -71,7 +71,7 @@ func checkCluster(c Cluster) error {
 		wrong["arch"] = "must be amd64 or arm64"
 	}
 	if !isEndpoint(c.Endpoint) {
-		wrong["endpoint"] = "must be https://host:port or unix:/path"
+		wrong["endpoint"] = "must be https://host:port, unix: or unix:/path"
 	}
 	if c.Certificate != "" || c.PrivateKey != "" {
 		if _, err := tls.X509KeyPair([]byte(c.Certificate), []byte(c.PrivateKey)); err != nil {
@@ -86,7 +86,7 @@ func checkCluster(c Cluster) error {
 
 func isEndpoint(endpoint string) bool {
 	if socket, ok := strings.CutPrefix(endpoint, "unix:"); ok {
-		return strings.HasPrefix(socket, "/")
+		return socket == "" || strings.HasPrefix(socket, "/")
 	}
 	u, err := url.Parse(endpoint)
 	return err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil

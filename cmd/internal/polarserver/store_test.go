@@ -75,7 +75,7 @@ func TestManyMayOpenANewFolderAtOnce(t *testing.T) {
 				return
 			}
 			defer s.Close()
-			if _, err := s.AddCheck(t.Context(), fmt.Sprintf("check-%d", i)); err != nil {
+			if _, err := s.AddChecks(t.Context(), fmt.Sprintf("check-%d", i)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -92,7 +92,7 @@ func TestOfEventsAtOnceOneIsTaken(t *testing.T) {
 	stores := []*Store{openStore(t, dir), openStore(t, dir)} // as in two processes
 	s := stores[0]
 	v := importBuild(t, s, testSerial)
-	check, err := s.AddCheck(t.Context(), "ipv4")
+	added, err := s.AddChecks(t.Context(), "ipv4")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func TestOfEventsAtOnceOneIsTaken(t *testing.T) {
 	var mu sync.Mutex
 	var ids []int64
 	race(stores, func(s *Store) {
-		a, err := s.Assessment(t.Context(), v.ID, check.ID, cluster.ID, "container")
+		a, err := s.Assessment(t.Context(), v.ID, added[0].ID, cluster.ID, "container")
 		if err != nil {
 			t.Error(err)
 		}
@@ -244,7 +244,11 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"key that leaves the folder", func() error { _, err := s.AddProduct(ctx, "..:bookworm:amd64:default", nil); return err }},
 		{"key with a slash", func() error { _, err := s.AddProduct(ctx, "a/b:bookworm:amd64:default", nil); return err }},
 		{"kernel's name of an architecture", func() error { _, err := s.AddProduct(ctx, "debian:bookworm:x86_64:default", nil); return err }},
-		{"slug with a space", func() error { _, err := s.AddCheck(ctx, "has ipv4"); return err }},
+		{"slug with a space", func() error { _, err := s.AddChecks(ctx, "has ipv4"); return err }},
+		{"item whose name is an escape", func() error {
+			_, err := s.CreateVersion(ctx, 1, testSerial, []Item{{Name: "\x1b[2J", FileType: "squashfs", Hash: sum("a"), Size: 1, Path: testTarget + "/a"}})
+			return err
+		}},
 		{"channel", func() error { _, _, err := s.AddSpace(ctx, "inactive", "lxd"); return err }},
 		{"type of space", func() error { _, _, err := s.AddSpace(ctx, "active", "qemu"); return err }},
 		{"endpoint without TLS", func() error {
@@ -284,7 +288,7 @@ func TestNamesAreTakenOnce(t *testing.T) {
 			_, err := s.AddProduct(ctx, key, nil)
 			return err
 		}},
-		{"check", func(bool) error { _, err := s.AddCheck(ctx, "ipv4"); return err }},
+		{"check", func(bool) error { _, err := s.AddChecks(ctx, "ipv4"); return err }},
 		{"cluster", func(bool) error { _, err := s.AddCluster(ctx, testCluster(t, "one")); return err }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -298,11 +302,23 @@ func TestNamesAreTakenOnce(t *testing.T) {
 	}
 }
 
+func TestChecksAreAddedTogether(t *testing.T) {
+	s := newStore(t)
+	for _, last := range []string{"NOT A SLUG", "ipv4"} {
+		if _, err := s.AddChecks(t.Context(), "ipv4", "ipv6", last); err == nil {
+			t.Errorf("%q is added", last)
+		}
+		if all, err := s.Checks(t.Context()); err != nil || len(all) != 0 {
+			t.Errorf("with %q: %v, %v", last, all, err)
+		}
+	}
+}
+
 func TestAssessmentOutlivesItsCluster(t *testing.T) {
 	s := newStore(t)
 	ctx := t.Context()
 	v := importBuild(t, s, testSerial)
-	check, err := s.AddCheck(ctx, "ipv4")
+	added, err := s.AddChecks(ctx, "ipv4")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -310,7 +326,7 @@ func TestAssessmentOutlivesItsCluster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Assessment(ctx, v.ID, check.ID, cluster.ID, "vm"); err != nil {
+	if _, err := s.Assessment(ctx, v.ID, added[0].ID, cluster.ID, "vm"); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.RemoveCluster(ctx, "one"); err != nil {

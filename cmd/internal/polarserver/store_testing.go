@@ -26,23 +26,33 @@ type Assessment struct {
 	Created      time.Time `json:"created"`
 }
 
-// AddCheck adds a check that versions are to pass.
-func (s *Store) AddCheck(ctx context.Context, slug string) (Check, error) {
-	if !regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$`).MatchString(slug) {
-		return Check{}, InvalidError{"slug": fmt.Sprintf("%q is not made of small letters, digits and dashes", slug)}
-	}
-	c := Check{Slug: slug}
-	err := s.update(ctx, func(tx *sql.Tx) error {
-		err := tx.QueryRowContext(ctx, "INSERT INTO checks (slug) VALUES (?) ON CONFLICT (slug) DO NOTHING RETURNING id", slug).Scan(&c.ID)
-		if errors.Is(err, sql.ErrNoRows) {
-			return &RefusedError{"check " + slug + " exists already"}
+// AddChecks adds checks that versions are to pass: all of them or none.
+func (s *Store) AddChecks(ctx context.Context, slugs ...string) ([]Check, error) {
+	word := regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$`)
+	for _, slug := range slugs {
+		if !word.MatchString(slug) {
+			return nil, InvalidError{"slug": fmt.Sprintf("%q is not made of small letters, digits and dashes", slug)}
 		}
-		return err
+	}
+	var added []Check
+	err := s.update(ctx, func(tx *sql.Tx) error {
+		for _, slug := range slugs {
+			c := Check{Slug: slug}
+			err := tx.QueryRowContext(ctx, "INSERT INTO checks (slug) VALUES (?) ON CONFLICT (slug) DO NOTHING RETURNING id", slug).Scan(&c.ID)
+			if errors.Is(err, sql.ErrNoRows) {
+				return &RefusedError{"check " + slug + " exists already"}
+			}
+			if err != nil {
+				return err
+			}
+			added = append(added, c)
+		}
+		return nil
 	})
 	if err != nil {
-		return Check{}, fmt.Errorf("add check: %w", err)
+		return nil, fmt.Errorf("add checks: %w", err)
 	}
-	return c, nil
+	return added, nil
 }
 
 // Checks returns all checks, in the order in which they were added.

@@ -143,6 +143,8 @@ func checkVersion(serial string, items []Item) error {
 			wrong[field] = "has a negative size"
 		case it.Path != path.Clean(it.Path) || !filepath.IsLocal(it.Path) || !strings.HasPrefix(it.Path, imagesName+"/"):
 			wrong[field] = "has a path that is not below " + imagesName + "/"
+		case !printable(it.Name):
+			wrong[field] = "has a name that does not print"
 		case names[it.Name]:
 			wrong[field] = "has a name that is there twice"
 		}

@@ -106,6 +106,7 @@ func TestReadTakesOnlyWhatCarriesTheToken(t *testing.T) {
 		{"cut in the middle of a line", `{"token":"t","event":"che`, 0, ErrEndless},
 		{"cut before the end", `{"token":"t","event":"hello","protocol":1}` + "\n", 1, ErrEndless},
 		{"an event without what it promises", `{"token":"t","event":"result","check":"a"}` + "\n" + end, 1, nil},
+		{"a verdict that is none", `{"token":"t","event":"checked","check":"a","outcome":{"verdict":""}}` + "\n" + end, 1, nil},
 		{"a line that never ends", strings.Repeat("x", maxLine+10) + "\n" + end, 1, nil},
 		{"the last line without a newline", strings.TrimSpace(end), 1, nil},
 		{"empty", "", 0, ErrEndless},

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/upmaru/icepak/checks"
 )
 
 // ErrEndless is the error of a stream that ended before its End event.
@@ -74,9 +76,18 @@ func (e Event) valid() bool {
 	case Ready:
 		return e.Ready != nil
 	case Result:
-		return e.Result != nil
+		return e.Result != nil && known(e.Result.Verdict)
 	case Checked:
-		return e.Outcome != nil
+		return e.Outcome != nil && known(e.Outcome.Verdict)
 	}
 	return e.Kind != ""
+}
+
+// known tells a verdict from anything else, which decides nothing.
+func known(v checks.Verdict) bool {
+	switch v {
+	case checks.Pass, checks.Fail, checks.Error, checks.Skip:
+		return true
+	}
+	return false
 }

@@ -25,7 +25,7 @@ type block struct {
 // imageBlock shows an image's results; it is empty where opts want nothing of
 // them shown.
 func imageBlock(r ImageResult, opts TextOptions, s style) string {
-	good := r.Verdict == checks.Pass || r.Verdict == checks.Skip
+	good := !faulty(r.Verdict) && !untested(r)
 	if opts.Quiet && good && r.Kept == "" {
 		return ""
 	}
@@ -229,6 +229,10 @@ func (b *block) kept(r ImageResult) {
 // faulty tells whether a verdict is one to be explained. One that is not known
 // is.
 func faulty(v checks.Verdict) bool { return v != checks.Pass && v != checks.Skip }
+
+// untested tells whether nothing was found out about an image that has checks. A
+// run with such an image is not good, so that one is told of in any case.
+func untested(r ImageResult) bool { return r.Verdict == checks.Skip && len(r.Checks) > 0 }
 
 func faultyCheck(list []CheckResult) bool {
 	for _, c := range list {

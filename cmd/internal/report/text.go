@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -240,10 +241,14 @@ func summaryBlock(s Summary, opts TextOptions, look style) string {
 				oneLine(strings.TrimPrefix(p.why, "not promoted: "), lineLimit))
 		}
 	}
-	if opts.Quiet && (s.Verdict == checks.Pass || s.Verdict == checks.Skip) {
+	if opts.Quiet && !faulty(s.Verdict) && !slices.ContainsFunc(s.Images, untested) {
 		return b.String()
 	}
-	b.WriteString(look.paint(s.Verdict, outcomeWord(s.Verdict)) + ": " + numbers(s) + "\n")
+	word := outcomeWord(s.Verdict)
+	if s.Verdict == checks.Skip && Totals(s).Images.Passed > 0 {
+		word = "incomplete"
+	}
+	b.WriteString(look.paint(s.Verdict, word) + ": " + numbers(s) + "\n")
 	return b.String()
 }
 

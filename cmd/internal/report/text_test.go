@@ -65,6 +65,37 @@ func TestQuietSaysNothingOfARunThatPassed(t *testing.T) {
 	}
 }
 
+// Such a run does not exit with 0: a script that sees no line would not know why.
+func TestAnImageOfWhichNothingIsKnownIsToldOf(t *testing.T) {
+	image := ImageResult{Verdict: checks.Skip, Reason: "every check is skipped; nothing is launched",
+		Checks: []CheckResult{skipped("gpu", "no nvidia GPU here")}}
+	image.Image = debian
+	image.Type = "virtual-machine"
+	passed := allPassed().Images[0]
+	for _, tt := range []struct {
+		name   string
+		images []ImageResult
+		want   string
+	}{
+		{"alone", []ImageResult{image}, `debian:bookworm:amd64:default 20261122-01 virtual-machine on rack1: every check is skipped; nothing is launched
+
+nothing done: 1 image, 1 check: 1 skipped, in 0.0 s
+`},
+		{"beside one that passed", []ImageResult{passed, image}, `debian:bookworm:amd64:default 20261122-01 virtual-machine on rack1: every check is skipped; nothing is launched
+
+incomplete: 2 images (1 passed, 1 skipped), 3 checks: 2 passed, 1 skipped, in 0.0 s
+`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var out bytes.Buffer
+			tell(t, NewText(&out, io.Discard, TextOptions{Quiet: true}), Summary{Verdict: checks.Skip, Images: tt.images})
+			if out.String() != tt.want {
+				t.Errorf("got:\n%s\nwant:\n%s", out.String(), tt.want)
+			}
+		})
+	}
+}
+
 func TestASCIIHasNothingElse(t *testing.T) {
 	for _, r := range runs() {
 		var out bytes.Buffer

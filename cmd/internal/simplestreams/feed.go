@@ -30,7 +30,11 @@ type AmbiguousProductError struct {
 }
 
 func (e *AmbiguousProductError) Error() string {
-	return fmt.Sprintf("%q names several products: %s", e.Name, strings.Join(e.Keys, ", "))
+	keys := strings.Join(e.Keys[:min(len(e.Keys), 10)], ", ")
+	if more := len(e.Keys) - 10; more > 0 {
+		keys += fmt.Sprintf(" and %d more", more)
+	}
+	return fmt.Sprintf("%q names several products: %s", e.Name, keys)
 }
 
 // Arch returns an architecture's name as image servers have it: amd64, arm64.
@@ -109,9 +113,11 @@ func (f *Feed) resolveAlias(name, arch string, keys []string) (string, error) {
 
 // aliases returns the product's aliases in lower case.
 func (p Product) aliases() []string {
-	names := strings.Split(strings.ToLower(p.Aliases), ",")
-	for i, name := range names {
-		names[i] = strings.TrimSpace(name)
+	var names []string
+	for name := range strings.SplitSeq(strings.ToLower(p.Aliases), ",") {
+		if name = strings.TrimSpace(name); nameable(name) {
+			names = append(names, name)
+		}
 	}
 	return names
 }

@@ -247,3 +247,10 @@ func FuzzProducts(f *testing.F) {
 		}
 	})
 }
+
+func TestOfManyProductsOnlySomeAreNamed(t *testing.T) {
+	e := &AmbiguousProductError{Name: "debian", Keys: slices.Repeat([]string{"debian:sid:amd64:x"}, 1000)}
+	if text := e.Error(); len(text) > 400 || !strings.HasSuffix(text, " and 990 more") {
+		t.Errorf("got %q", text)
+	}
+}

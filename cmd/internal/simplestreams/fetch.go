@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/hashicorp/go-retryablehttp"
 )
@@ -27,7 +26,11 @@ const (
 	maxDocument  = 32 << 20 // bytes of index.json and of each document of products
 	maxDocuments = 16       // documents of products that an index may name
 	maxRedirects = 10
+	maxRetryWait = 20 * time.Second
+	maxName      = 200 // bytes of a product's key or alias
 )
+
+var errNoTLS = errors.New("redirected from https to http")
 
 // A Feed is what an image server offers: its products by key.
 // URL is where it was read from, without a slash at its end. It may hold a
@@ -83,19 +86,29 @@ func Fetch(ctx context.Context, client *http.Client, base string) (*Feed, error)
 		if products.Format != ProductsFormat {
 			return nil, fmt.Errorf("image feed %s: %.100q is not simplestreams: format %.40q, want %q", HideToken(f.URL), path, products.Format, ProductsFormat)
 		}
-		maps.Copy(f.Products, products.Products)
+		for key, p := range products.Products {
+			if nameable(key) {
+				f.Products[key] = p
+			}
+		}
 	}
 	return f, nil
 }
 
+// nameable tells whether somebody can have meant a product's key or alias: errors
+// that list such names are not to rewrite a terminal.
+func nameable(name string) bool {
+	return len(name) <= maxName && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
+}
+
 // document reads the JSON document at the path.
 func (f *Feed) document(ctx context.Context, client *http.Client, path string, v any) error {
-	resp, err := f.get(ctx, client, path, "application/json")
+	resp, err := f.get(ctx, client, path)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	where := HideToken(resp.Request.URL.String())
+	where := shown(resp.Request.URL)
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument+1))
 	if err != nil {
 		return fmt.Errorf("image feed %s: %w", where, hide(err))
@@ -115,43 +128,19 @@ func parse(data []byte, v any) error {
 		return errors.New("not simplestreams but a web page")
 	}
 	if err := json.Unmarshal(data, v); err != nil {
-		return fmt.Errorf("not simplestreams: %w", err)
-	}
-	return nil
-}
-
-// Download writes the item's file to w, and fails where size or hash are not
-// those that the feed tells. What was written before that is not to be used.
-func (f *Feed) Download(ctx context.Context, client *http.Client, item Item, w io.Writer) error {
-	resp, err := f.get(ctx, client, item.Path, "*/*")
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	h := sha256.New()
-	n, err := io.Copy(io.MultiWriter(w, h), io.LimitReader(resp.Body, item.Size+1))
-	switch {
-	case err != nil:
-		return fmt.Errorf("download %s: %w", f.shown(item.Path), hide(err))
-	case n > item.Size:
-		return fmt.Errorf("download %s: larger than the %d bytes that the feed tells", f.shown(item.Path), item.Size)
-	case n < item.Size:
-		return fmt.Errorf("download %s: %d bytes, but the feed tells %d", f.shown(item.Path), n, item.Size)
-	}
-	if sum := hex.EncodeToString(h.Sum(nil)); sum != strings.ToLower(item.SHA256) {
-		return fmt.Errorf("download %s: sha256 is %s, but the feed tells %.64s", f.shown(item.Path), sum, item.SHA256)
+		return fmt.Errorf("not simplestreams: %.300s", err) // a number in it is quoted in full
 	}
 	return nil
 }
 
 // get asks for the path below the feed's URL. The caller closes the body.
-func (f *Feed) get(ctx context.Context, client *http.Client, path, accept string) (*http.Response, error) {
-	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodGet, f.URL, nil)
+func (f *Feed) get(ctx context.Context, client *http.Client, path string) (*http.Response, error) {
+	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodGet, f.URL+"/", nil) // the slash, or a path joined to none begins with none
 	if err != nil {
 		return nil, fmt.Errorf("image feed %s: not a URL", HideToken(f.URL))
 	}
 	req.URL = req.URL.JoinPath(path)
-	req.Header.Set("Accept", accept)
+	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Cache-Control", "no-cache")
 
 	resp, err := repeating(client).Do(req)
@@ -163,11 +152,11 @@ func (f *Feed) get(ctx context.Context, client *http.Client, path, accept string
 		if outer, ok := errors.AsType[*url.Error](err); ok {
 			err = outer.Err
 		}
-		return nil, fmt.Errorf("image feed %s: %w", f.shown(path), hide(err))
+		return nil, fmt.Errorf("image feed %s: %w", shown(req.URL), hide(err))
 	}
 	if resp.StatusCode != http.StatusOK {
 		resp.Body.Close()
-		return nil, fmt.Errorf("image feed %s: %d %s", f.shown(path), resp.StatusCode, strings.ToLower(http.StatusText(resp.StatusCode)))
+		return nil, fmt.Errorf("image feed %s: %d %s", shown(req.URL), resp.StatusCode, strings.ToLower(http.StatusText(resp.StatusCode)))
 	}
 	return resp, nil
 }
@@ -182,19 +171,31 @@ func repeating(client *http.Client) *retryablehttp.Client {
 	again.Logger = nil
 	again.RetryMax = 3
 	again.RetryWaitMin = 200 * time.Millisecond
+	again.RetryWaitMax = maxRetryWait
+	again.CheckRetry = func(ctx context.Context, resp *http.Response, err error) (bool, error) {
+		if errors.Is(err, errNoTLS) {
+			return false, err
+		}
+		return retryablehttp.DefaultRetryPolicy(ctx, resp, err)
+	}
 	again.ErrorHandler = retryablehttp.PassthroughErrorHandler
+	again.Backoff = func(least, most time.Duration, attempt int, resp *http.Response) time.Duration {
+		// A server may ask for any Retry-After.
+		return min(retryablehttp.DefaultBackoff(least, most, attempt, resp), most)
+	}
 	return again
 }
 
-// shown is the path's URL for people.
-func (f *Feed) shown(path string) string {
-	return HideToken(f.URL + "/" + strings.TrimLeft(path, "/"))
-}
+// shown is a URL for people. Its path is the feed's, and may be of any length.
+func shown(u *url.URL) string { return fmt.Sprintf("%.300s", HideToken(u.String())) }
 
 // discreet follows redirects without telling the next host where it was sent
-// from: that URL holds the space's token.
+// from: that URL holds the space's token. What began with TLS stays with it.
 func discreet(req *http.Request, via []*http.Request) error {
 	req.Header.Del("Referer")
+	if via[0].URL.Scheme == "https" && req.URL.Scheme != "https" {
+		return errNoTLS
+	}
 	if len(via) >= maxRedirects {
 		return fmt.Errorf("stopped after %d redirects", maxRedirects)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -60,6 +61,19 @@ func TestFetch(t *testing.T) {
 		}
 		if f.URL != base || len(f.Products) != 6 {
 			t.Errorf("got %d products at %s", len(f.Products), f.URL)
+		}
+	}
+}
+
+func TestAFeedMayBeAtTheTopOfAHost(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /streams/v1/index.json", text(index))
+	mux.HandleFunc("GET /streams/v1/images.json", text(`{"format":"products:1.0","products":{"a:1:amd64:default":{}}}`))
+	srv := httptest.NewServer(mux)
+	defer srv.Close()
+	for _, url := range []string{srv.URL, srv.URL + "/"} {
+		if f, err := Fetch(t.Context(), nil, url); err != nil || len(f.Products) != 1 {
+			t.Errorf("Fetch(%q): %v, %v", url, f, err)
 		}
 	}
 }
@@ -204,46 +218,74 @@ func TestRedirectsDoNotTellTheToken(t *testing.T) {
 		if ref := r.Header.Get("Referer"); ref != "" {
 			t.Errorf("the next host was told %s", ref)
 		}
-		_, _ = io.WriteString(w, "content")
+		_, _ = io.WriteString(w, `{"format":"index:1.0"}`)
 	}))
 	defer cdn.Close()
-	polar := httptest.NewTLSServer(http.RedirectHandler(cdn.URL+"/images/x", http.StatusFound))
+	polar := httptest.NewTLSServer(http.RedirectHandler(cdn.URL+"/index.json", http.StatusFound))
 	defer polar.Close()
-	var got bytes.Buffer
-	f := &Feed{URL: polar.URL + "/spaces/" + token}
-	err := f.Download(t.Context(), polar.Client(), Item{Path: "/items/2", Size: 7, SHA256: sum("content")}, &got)
-	if err != nil || got.String() != "content" {
-		t.Errorf("got %q, %v", &got, err)
+	if _, err := Fetch(t.Context(), polar.Client(), polar.URL+"/spaces/"+token); err != nil {
+		t.Error(err)
 	}
 }
 
-func TestDownloadVerifies(t *testing.T) {
-	tests := []struct {
-		name string
-		item Item
-		want string // in the error; empty: none
-	}{
-		{"as told", Item{Path: "/items/2", Size: 7, SHA256: sum("content")}, ""},
-		{"hash in capitals", Item{Path: "items/2", Size: 7, SHA256: strings.ToUpper(sum("content"))}, ""},
-		{"too long", Item{Path: "/items/2", Size: 6, SHA256: sum("conten")}, "larger than the 6 bytes"},
-		{"too short", Item{Path: "/items/2", Size: 8, SHA256: sum("content")}, "7 bytes, but the feed tells 8"},
-		{"other content", Item{Path: "/items/2", Size: 7, SHA256: sum("CONTENT")}, "sha256 is " + sum("content")},
-		{"no hash", Item{Path: "/items/2", Size: 7}, "sha256 is"},
-		{"no size", Item{Path: "/items/2", SHA256: sum("content")}, "larger than the 0 bytes"},
-		{"gone", Item{Path: "/items/3", Size: 7, SHA256: sum("content")}, "404 not found"},
+func TestRedirectsKeepTLS(t *testing.T) {
+	plain := httptest.NewServer(text(`{"format":"index:1.0"}`))
+	defer plain.Close()
+	polar := httptest.NewTLSServer(http.RedirectHandler(plain.URL, http.StatusFound))
+	defer polar.Close()
+	_, err := Fetch(t.Context(), polar.Client(), polar.URL)
+	if err == nil || !strings.Contains(err.Error(), "redirected from https to http") {
+		t.Errorf("got %v", err)
 	}
-	f := &Feed{URL: serve(t, map[string]http.HandlerFunc{"items/2": text("content")})}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			var got bytes.Buffer
-			err := f.Download(t.Context(), nil, tt.item, &got)
-			switch {
-			case tt.want == "" && (err != nil || got.String() != "content"):
-				t.Errorf("got %q, %v", &got, err)
-			case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), token)):
-				t.Errorf("got %v, want an error with %q", err, tt.want)
+}
+
+func TestAServerDoesNotSayHowLongToWait(t *testing.T) {
+	c := repeating(nil)
+	busy := &http.Response{StatusCode: http.StatusServiceUnavailable, Header: http.Header{"Retry-After": {"86400"}}}
+	if wait := c.Backoff(c.RetryWaitMin, c.RetryWaitMax, 0, busy); wait > maxRetryWait {
+		t.Errorf("waits %v", wait)
+	}
+}
+
+// What a server answers is told of it in a line that a terminal can show.
+func TestErrorsAreShortAndPrint(t *testing.T) {
+	path := strings.Repeat("x", 1<<20)
+	base := serve(t, map[string]http.HandlerFunc{
+		"streams/v1/index.json": text(`{"format":"index:1.0","index":{"images":{"datatype":"image-downloads",
+			"path":"images/\u001b[31m` + path + `","products":["a:1:amd64:default"]}}}`),
+	})
+	number := serve(t, map[string]http.HandlerFunc{
+		"streams/v1/index.json":  text(index),
+		"streams/v1/images.json": text(`{"products":{"a":{"versions":{"b":{"items":{"c":{"size":` + strings.Repeat("1", 1<<20) + `}}}}}}}`),
+	})
+	for name, url := range map[string]string{"a path": base, "a number": number} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Fetch(t.Context(), nil, url)
+			if err == nil || len(err.Error()) > 1000 || strings.ContainsRune(err.Error(), '\x1b') || strings.Contains(err.Error(), token) {
+				t.Errorf("got %.2000q", fmt.Sprint(err))
 			}
 		})
+	}
+}
+
+func TestNamesThatNobodyCanMeanAreLeftOut(t *testing.T) {
+	base := serve(t, map[string]http.HandlerFunc{
+		"streams/v1/index.json": text(index),
+		"streams/v1/images.json": text(`{"format":"products:1.0","products":{
+			"debian:bookworm:amd64:default":{"aliases":"debian/bookworm"},
+			"debian:bookworm:amd64:\u001b[2J":{"aliases":"debian/bookworm"},
+			"debian:sid:amd64:default":{"aliases":"debian/sid\u001b[2J,\n debian/sid"},
+			"` + strings.Repeat("x", 500) + `":{}}}`),
+	})
+	f, err := Fetch(t.Context(), nil, base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if keys := slices.Sorted(maps.Keys(f.Products)); !slices.Equal(keys, []string{"debian:bookworm:amd64:default", "debian:sid:amd64:default"}) {
+		t.Errorf("products %.500q", keys)
+	}
+	if names := f.Products["debian:sid:amd64:default"].aliases(); !slices.Equal(names, []string{"debian/sid"}) {
+		t.Errorf("aliases %q", names)
 	}
 }
 
