@@ -1,0 +1,103 @@
+package lxd
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/canonical/lxd/shared/api"
+)
+
+// An UnknownRemoteError says that no remote of that name is configured.
+type UnknownRemoteError struct {
+	Name  string
+	Known []string // sorted
+}
+
+func (e *UnknownRemoteError) Error() string {
+	return fmt.Sprintf("unknown remote %q (known: %s)", e.Name, strings.Join(e.Known, ", "))
+}
+
+// An UnreachableError says that the server does not answer.
+type UnreachableError struct {
+	Remote string
+	Addr   string
+	Err    error
+}
+
+func (e *UnreachableError) Error() string {
+	return fmt.Sprintf("remote %s (%s) does not answer: %v", e.Remote, e.Addr, e.Err)
+}
+
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
+// An UntrustedError says that the server does not trust our certificate.
+type UntrustedError struct{ Remote string }
+
+func (e *UntrustedError) Error() string {
+	return fmt.Sprintf("remote %s does not trust this client's certificate", e.Remote)
+}
+
+// A CertificateError says that the server showed a certificate that is neither
+// verified by a CA nor pinned. Nothing was sent to it.
+type CertificateError struct {
+	Remote      string
+	Fingerprint string // sha256 of the server's certificate, in hex
+	Err         error  // why it is not verified
+}
+
+func (e *CertificateError) Error() string {
+	return fmt.Sprintf("remote %s shows a certificate that is not trusted (fingerprint %s): %v", e.Remote, e.Fingerprint, e.Err)
+}
+
+func (e *CertificateError) Unwrap() error { return e.Err }
+
+// A NotFoundError says that the server has no such thing.
+type NotFoundError struct {
+	What string // image, instance, project
+	Name string
+}
+
+func (e *NotFoundError) Error() string { return fmt.Sprintf("%s %q not found", e.What, e.Name) }
+
+// A StartError says that an instance did not start.
+type StartError struct {
+	Err error
+	Log string // the tail of the instance's lxc.log
+	// ImageFault is set where the log proves that the image's init is missing
+	// or cannot be executed.
+	ImageFault bool
+}
+
+func (e *StartError) Error() string {
+	if reason := initFault(e.Log); reason != "" {
+		return "start: " + reason
+	}
+	return fmt.Sprintf("start: %v", e.Err)
+}
+
+func (e *StartError) Unwrap() error { return e.Err }
+
+// An AgentError says that a virtual machine's agent does not answer, or not yet.
+type AgentError struct{ Err error }
+
+func (e *AgentError) Error() string { return fmt.Sprintf("the virtual machine's agent: %v", e.Err) }
+
+func (e *AgentError) Unwrap() error { return e.Err }
+
+// guestError gives an error of a request to the guest its type.
+func guestError(err error) error {
+	var status api.StatusError
+	var failed *operationError
+	if (errors.As(err, &status) || errors.As(err, &failed)) && strings.Contains(strings.ToLower(err.Error()), "agent") {
+		return &AgentError{err}
+	}
+	return err
+}
+
+func isNotFound(err error) bool { return api.StatusErrorCheck(err, http.StatusNotFound) }
+
+// isRefusal tells whether the server itself answered no, so that nothing was
+// done. Without such an answer a request may have been taken.
+func isRefusal(err error) bool { return api.StatusErrorCheck(err) }

@@ -1,0 +1,100 @@
+package lxd
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+
+	client "github.com/canonical/lxd/client"
+	"github.com/canonical/lxd/shared/api"
+)
+
+// An Instance is a container or a virtual machine on a server.
+type Instance struct {
+	server       *Server
+	name         string
+	architecture string
+	typ          string
+	properties   map[string]string
+	fetched      bool
+}
+
+// Name returns the instance's name.
+func (i *Instance) Name() string { return i.name }
+
+// Architecture returns the instance's architecture: amd64, arm64.
+func (i *Instance) Architecture() string { return i.architecture }
+
+// Type returns the instance's type: container, virtual-machine.
+func (i *Instance) Type() string { return i.typ }
+
+// ImageProperties returns the properties of the image that the instance was
+// made from, such as os, release and variant.
+func (i *Instance) ImageProperties() map[string]string { return i.properties }
+
+// Fetched tells whether the server fetched the image to create the instance.
+func (i *Instance) Fetched() bool { return i.fetched }
+
+func (i *Instance) wrap(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %s: %w", i.name, what, err)
+}
+
+// Status returns what the instance is: Running, Stopped, Error …
+func (i *Instance) Status(ctx context.Context) (string, error) {
+	found, err := i.server.instance(ctx, i.server.project, i.name)
+	if err != nil {
+		return "", i.wrap("status", err)
+	}
+	return found.Status, nil
+}
+
+// Start starts the instance. A failure is a *StartError. A success does not
+// mean that the guest stays up: Status tells.
+func (i *Instance) Start(ctx context.Context) error {
+	start := api.InstanceStatePut{Action: "start", Timeout: -1}
+	err := i.server.run(ctx, func(c client.InstanceServer) (client.Operation, error) {
+		return c.UpdateInstanceState(i.name, start, "")
+	})
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return i.wrap("start", err)
+	}
+	log, logErr := i.Log(ctx, "lxc.log")
+	if logErr != nil {
+		log = ""
+	}
+	return i.wrap("start", &StartError{Err: err, Log: log, ImageFault: i.imageFault(ctx, log)})
+}
+
+// initError is LXC's line about an init that it cannot execute.
+var initError = regexp.MustCompile(`(No such file or directory|Exec format error|Permission denied) - Failed to exec "(/[^"]*)"`)
+
+// initFault returns what the log says of an init that cannot be executed.
+func initFault(log string) string {
+	m := initError.FindStringSubmatch(log)
+	if m == nil {
+		return ""
+	}
+	return fmt.Sprintf("the image's %s: %s", m[2], strings.ToLower(m[1]))
+}
+
+// imageFault tells whether the image is to blame for a start that failed. A
+// permission can be denied by the host as well, so that the file must show it.
+func (i *Instance) imageFault(ctx context.Context, log string) bool {
+	m := initError.FindStringSubmatch(log)
+	if m == nil {
+		return false
+	}
+	return m[1] != "Permission denied" || i.lacksExecute(ctx, m[2])
+}
+
+// Delete stops the instance by force and deletes it.
+func (i *Instance) Delete(ctx context.Context) error {
+	return i.server.DeleteInstance(ctx, i.server.project, i.name)
+}
