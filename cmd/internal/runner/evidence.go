@@ -1,0 +1,215 @@
+package runner
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/upmaru/icepak/checks"
+	"github.com/upmaru/icepak/cmd/internal/probe"
+	"github.com/upmaru/icepak/cmd/internal/report"
+)
+
+var errInterrupted = errors.New("interrupted")
+
+// Events takes the probe's output as it comes.
+type Events = io.Writer
+
+// evidence is what the probe has told of a job's checks.
+type evidence struct {
+	job      Job
+	watch    *Watch
+	results  map[string][]checks.Result
+	outcomes map[string]checks.Outcome
+	notReady string
+}
+
+func newEvidence(job Job, w *Watch) *evidence {
+	return &evidence{
+		job: job, watch: w,
+		results:  map[string][]checks.Result{},
+		outcomes: map[string]checks.Outcome{},
+	}
+}
+
+// probe has the guest's probe evaluate the job's checks. A probe that was lost on
+// the way, though the guest is well, is asked once more from the beginning.
+func (e *evidence) probe(ctx context.Context, guest Guest) error {
+	err := e.attempt(ctx, guest)
+	var fault *ImageFault
+	if errors.Is(err, ErrLost) && !errors.As(err, &fault) && ctx.Err() == nil {
+		e.watch.Warn(err.Error() + "; asking once more")
+		clear(e.results)
+		clear(e.outcomes)
+		err = e.attempt(ctx, guest)
+	}
+	return err
+}
+
+// ErrLost is in the error of a Guest whose host lost the probe, not the guest.
+var ErrLost = errors.New("lost the probe's output")
+
+func (e *evidence) attempt(ctx context.Context, guest Guest) error {
+	token := rand.Text()
+	plan, err := json.Marshal(e.plan(ctx, token))
+	if err != nil {
+		return fmt.Errorf("encode the plan: %w", err)
+	}
+	r, w := io.Pipe()
+	read := make(chan error, 1)
+	go func() {
+		err := probe.Read(r, token, e.event)
+		// What comes after the end is thrown away, so that the writer never waits.
+		_, _ = io.Copy(io.Discard, r)
+		read <- err
+	}()
+	runErr := guest.Probe(ctx, plan, w)
+	_ = w.Close() // a pipe's Close cannot fail
+	readErr := <-read
+	if readErr == nil {
+		return nil // all was said; how the exec ended after that decides nothing
+	}
+	if runErr != nil {
+		return runErr
+	}
+	return readErr
+}
+
+// plan gives the probe what is left of the job's time, less some for the answer
+// to get back.
+func (e *evidence) plan(ctx context.Context, token string) probe.Plan {
+	p := probe.Plan{Protocol: probe.Protocol, Token: token, Ready: e.job.Ready, Timeout: e.job.Timeout}
+	if deadline, ok := ctx.Deadline(); ok {
+		left := time.Until(deadline)
+		p.Timeout = left - min(5*time.Second, left/10)
+	}
+	for _, c := range e.job.Checks {
+		if c.Again {
+			p.Checks = append(p.Checks, c.Check)
+		}
+	}
+	return p
+}
+
+// event takes one event of the probe; it runs on the reading goroutine, which
+// attempt waits for.
+func (e *evidence) event(ev probe.Event) {
+	switch ev.Kind {
+	case probe.Hello:
+		e.watch.Begin(report.ReadyFor)
+	case probe.Ready:
+		e.watch.Begin(report.Evaluate)
+		for _, family := range ev.Ready.Missing {
+			e.watch.Warn(fmt.Sprintf("no usable %s address while the guest got ready", family))
+		}
+	case probe.NotReady:
+		e.notReady = ev.Detail
+	case probe.Check:
+		e.watch.emit(report.Event{Kind: report.CheckStarted, Check: ev.Check})
+	case probe.Result:
+		e.results[ev.Check] = append(e.results[ev.Check], *ev.Result)
+		e.watch.emit(report.Event{Kind: report.ResultFound, Check: ev.Check, Result: ev.Result})
+	case probe.Checked:
+		if _, twice := e.outcomes[ev.Check]; !twice {
+			e.outcomes[ev.Check] = *ev.Outcome
+			e.watch.emit(report.Event{Kind: report.CheckDone, Check: ev.Check, Checked: e.decided(ev.Check)})
+		}
+	}
+}
+
+// decided returns the result of a check of the job that the probe has decided.
+func (e *evidence) decided(name string) *report.CheckResult {
+	for _, c := range e.job.Checks {
+		if o, ok := e.outcomes[name]; ok && c.Name == name {
+			return &report.CheckResult{Name: name, Title: c.Title, Source: c.Source,
+				Outcome: confirmed(o, e.results[name]), Results: e.results[name]}
+		}
+	}
+	return nil
+}
+
+// confirmed holds a pass against the results that it rests on: a pass without a
+// result that passed, or with one that did not, is not believed.
+func confirmed(o checks.Outcome, results []checks.Result) checks.Outcome {
+	if o.Verdict != checks.Pass {
+		return o
+	}
+	passed := 0
+	for _, r := range results {
+		switch r.Verdict {
+		case checks.Pass:
+			passed++
+		case checks.Skip:
+		default:
+			passed = -len(results) - 1
+		}
+	}
+	if passed <= 0 {
+		o.Verdict, o.Reason = checks.Error, "the probe's events contradict one another"
+	}
+	return o
+}
+
+// verdicts draws the verdicts of all the job's checks and of the image. err is what
+// ended the job early, or nil.
+func (e *evidence) verdicts(err error) ([]report.CheckResult, checks.Verdict, string) {
+	rest, reason := checks.Error, "the probe said nothing of it"
+	var fault *ImageFault
+	switch {
+	case e.notReady != "":
+		rest, reason = checks.Fail, e.notReady
+	case errors.As(err, &fault):
+		rest, reason = checks.Fail, fault.Error()
+	case err != nil:
+		reason = err.Error()
+	}
+	all := undecided(e.job.Checks, rest, reason)
+	for i := range all {
+		if c := e.decided(all[i].Name); c != nil && e.notReady == "" {
+			all[i] = *c
+		}
+	}
+	verdict := imageVerdict(all)
+	if verdict == checks.Pass && err != nil {
+		verdict = checks.Error
+	}
+	if err == nil && e.notReady == "" {
+		reason = ""
+	}
+	if verdict == checks.Skip {
+		reason = "no check was evaluated"
+	}
+	return all, verdict, reason
+}
+
+// undecided gives every check the verdict, but for those that passed earlier and
+// were not to be evaluated again, and those that are skipped in any case.
+func undecided(cs []Check, v checks.Verdict, reason string) []report.CheckResult {
+	var all []report.CheckResult
+	for _, c := range cs {
+		res := report.CheckResult{Name: c.Name, Title: c.Title, Source: c.Source}
+		switch {
+		case c.Earlier && !c.Again:
+			res.Earlier, res.Verdict = true, checks.Pass
+		case c.Skip != "":
+			res.Verdict, res.Reason = checks.Skip, c.Skip
+		default:
+			res.Verdict, res.Reason = v, reason
+		}
+		all = append(all, res)
+	}
+	return all
+}
+
+// imageVerdict is the verdict of an image whose checks came to this.
+func imageVerdict(cs []report.CheckResult) checks.Verdict {
+	var all []checks.Verdict
+	for _, c := range cs {
+		all = append(all, c.Verdict)
+	}
+	return report.Verdict(all)
+}

@@ -1,0 +1,105 @@
+package runner
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/upmaru/icepak/cmd/internal/lxd"
+	"github.com/upmaru/icepak/cmd/internal/report"
+	"github.com/upmaru/icepak/spec"
+)
+
+const planned = `
+checks:
+  a: {file: {/a: {exists: true}}}
+  b: {needs: [a], file: {/b: {exists: true}}}
+  gpu: {when: {gpu: nvidia}, file: {/g: {exists: true}}}
+  after: {needs: gpu, file: {/h: {exists: true}}}
+  vm: {when: {type: virtual-machine}, file: {/v: {exists: true}}}
+  arm: {when: {arch: "arm*"}, file: {/m: {exists: true}}}
+`
+
+func TestJobsRunWhatIsLeftAndWhatThatNeeds(t *testing.T) {
+	s, err := spec.Parse("spec.yaml", []byte(planned), spec.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := func(passed ...string) *Record {
+		r := &Record{version: &Version{ID: 1}, ids: map[string]int64{"a": 1, "b": 2, "gpu": 3}, passed: map[Gate]bool{}}
+		for _, name := range passed {
+			r.passed[Gate{Type: "container", Check: name}] = true
+		}
+		return r
+	}
+	place := Place{Arch: "amd64", Type: "container"}
+	for _, tt := range []struct {
+		name    string
+		place   Place
+		wanted  Wanted
+		record  *Record
+		run     string // what is evaluated
+		skip    string
+		nothing bool
+	}{
+		{"all of it", place, Wanted{}, nil, "a b", "gpu after vm arm", false},
+		{"with a GPU", Place{Arch: "amd64", Type: "container", GPUs: []string{"nvidia"}}, Wanted{}, nil, "a b gpu after", "vm arm", false},
+		{"another GPU", Place{Arch: "amd64", Type: "container", GPUs: []string{"amd"}}, Wanted{}, nil, "a b", "gpu after vm arm", false},
+		{"a virtual machine", Place{Arch: "arm64", Type: "virtual-machine"}, Wanted{}, nil, "a b vm arm", "gpu after", false},
+		{"a part", place, Wanted{Checks: []string{"a"}}, nil, "a", "", false},
+		{"what is left, and what that needs", place, Wanted{}, record("a"), "a b", "gpu after vm arm", false},
+		{"what is left needs nothing", place, Wanted{}, record("b"), "a", "gpu after vm arm", false},
+		{"nothing is left", place, Wanted{}, record("a", "b"), "", "gpu after vm arm", true},
+		{"nothing of the part is left", place, Wanted{Checks: []string{"a"}}, record("a"), "", "", true},
+		{"by force", place, Wanted{Force: true}, record("a", "b"), "a b", "gpu after vm arm", false},
+		{"only what is skipped", place, Wanted{Checks: []string{"gpu"}}, nil, "", "gpu", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			job := NewJob(report.Image{Type: tt.place.Type}, s, tt.place, tt.wanted, tt.record, time.Minute)
+			var run, skip []string
+			for _, c := range job.Checks {
+				switch {
+				case c.Skip != "":
+					skip = append(skip, c.Name)
+				case c.Again:
+					run = append(run, c.Name)
+				}
+			}
+			if got := strings.Join(run, " "); got != tt.run {
+				t.Errorf("runs %q, want %q", got, tt.run)
+			}
+			if got := strings.Join(skip, " "); got != tt.skip {
+				t.Errorf("skips %q, want %q", got, tt.skip)
+			}
+			if (job.Nothing != "") != tt.nothing {
+				t.Errorf("nothing to do: %q", job.Nothing)
+			}
+		})
+	}
+}
+
+func TestAGPUIsAddedWhereTheRemoteHasOneAndTheSpecNamesNone(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		vendors []string
+		req     lxd.Request
+		want    string
+	}{
+		{"nvidia, container", []string{"nvidia"}, lxd.Request{Type: "container"}, "map[icepak-gpu:map[type:gpu]] map[nvidia.runtime:true]"},
+		{"nvidia, virtual machine", []string{"nvidia"}, lxd.Request{Type: "virtual-machine"}, "map[icepak-gpu:map[type:gpu]] map[]"},
+		{"amd", []string{"amd"}, lxd.Request{Type: "container"}, "map[icepak-gpu:map[type:gpu]] map[]"},
+		{"none", nil, lxd.Request{Type: "container"}, "map[] map[]"},
+		{"the spec has its own", []string{"nvidia"}, lxd.Request{Type: "container", Devices: map[string]map[string]string{"g": {"type": "gpu", "id": "1"}}},
+			"map[g:map[id:1 type:gpu]] map[]"},
+		{"the spec decides on the runtime", []string{"nvidia"}, lxd.Request{Type: "container", Config: map[string]string{"nvidia.runtime": "false"}},
+			"map[icepak-gpu:map[type:gpu]] map[nvidia.runtime:false]"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			AddGPU(&tt.req, tt.vendors)
+			if got := fmt.Sprintf("%v %v", tt.req.Devices, tt.req.Config); got != tt.want {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,292 @@
+package runner
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/upmaru/icepak/cmd/internal/lxd"
+	"github.com/upmaru/icepak/cmd/internal/report"
+)
+
+// Remote launches images on an LXD server.
+type Remote struct {
+	Server  *lxd.Server
+	Name    string // of the instance
+	Request lxd.Request
+	Owner   Owner
+	Keep    Keep
+	Probe   Program // for the image's architecture
+	// Upload, where set, brings the image to the server before it is launched,
+	// and returns its fingerprint and whether it was not there before.
+	Upload func(ctx context.Context, w *Watch) (fingerprint string, fresh bool, err error)
+}
+
+var _ Host = (*Remote)(nil)
+
+// agentTime is how long a virtual machine's agent may take to answer.
+const agentTime = 4 * time.Minute
+
+// Launch creates the instance, pushes the probe into it, and starts it.
+func (r *Remote) Launch(ctx context.Context, w *Watch) (Guest, error) {
+	g := &instance{server: r.Server, probePath: "/icepak-probe", owned: true}
+	if r.Upload != nil {
+		w.Begin(report.Fetch)
+		fingerprint, fresh, err := r.Upload(ctx, w)
+		if fresh {
+			g.image = fingerprint
+		}
+		if err != nil {
+			return g, fmt.Errorf("upload the image: %w", err)
+		}
+		r.Request.Source = lxd.Source{Fingerprint: fingerprint}
+	}
+	if err := r.create(ctx, g, w); err != nil {
+		return g, err
+	}
+	vm := r.Request.Type == "virtual-machine"
+	if !vm {
+		if err := g.push(ctx, r.Probe); err != nil {
+			return g, err
+		}
+	}
+	w.Begin(report.Start)
+	if err := g.start(ctx); err != nil {
+		return g, err
+	}
+	if vm {
+		return g, g.pushToAgent(ctx, r.Probe)
+	}
+	return g, nil
+}
+
+func (r *Remote) create(ctx context.Context, g *instance, w *Watch) error {
+	w.Begin(report.Create)
+	req := r.Request
+	req.Name = r.Name
+	req.Config = maps.Clone(req.Config)
+	if req.Config == nil {
+		req.Config = map[string]string{}
+	}
+	maps.Copy(req.Config, r.Owner.labels(r.Keep))
+	inst, err := r.Server.Create(ctx, req, func(p lxd.Progress) {
+		if p.Stage == "download" {
+			w.Begin(report.Fetch)
+		} else {
+			w.Begin(report.Create)
+		}
+		w.Progress(p.Percent, p.Text)
+	})
+	if err != nil {
+		return fmt.Errorf("create the instance: %w", err)
+	}
+	g.inst = inst
+	if inst.Fetched() {
+		g.image = req.Source.Fingerprint
+	}
+	return nil
+}
+
+// Running takes an instance that runs already, and leaves it running.
+type Running struct {
+	Server   *lxd.Server
+	Instance *lxd.Instance
+	Probe    Program
+}
+
+var _ Host = (*Running)(nil)
+
+// Launch pushes the probe into the instance.
+func (r *Running) Launch(ctx context.Context, w *Watch) (Guest, error) {
+	g := &instance{server: r.Server, inst: r.Instance, probePath: "/tmp/icepak-probe-" + newRunID()}
+	w.Begin(report.Create)
+	return g, g.push(ctx, r.Probe)
+}
+
+// instance is a guest on an LXD server.
+type instance struct {
+	server    *lxd.Server
+	inst      *lxd.Instance // nil where it could not be created
+	owned     bool          // launched by us, and so ours to delete
+	probePath string
+	probe     []string // its command line
+	image     string   // fingerprint of an image that was brought only for this guest
+}
+
+func (g *instance) push(ctx context.Context, probe Program) error {
+	g.probe = append([]string{g.probePath}, probe.Args...)
+	if err := g.inst.Push(ctx, g.probePath, bytes.NewReader(probe.Data), 0o755); err != nil {
+		return fmt.Errorf("push the probe: %w", err)
+	}
+	return nil
+}
+
+// start starts the instance. That LXD says it did proves nothing yet: whether init
+// lives on shows when the probe is run.
+func (g *instance) start(ctx context.Context) error {
+	err := g.inst.Start(ctx)
+	var failed *lxd.StartError
+	switch {
+	case errors.As(err, &failed) && failed.ImageFault:
+		return &ImageFault{Reason: "the image does not start: " + firstLine(lxcErrors(failed.Log))}
+	case err != nil:
+		return fmt.Errorf("start the instance: %w", err)
+	}
+	return nil
+}
+
+// pushToAgent pushes the probe once the virtual machine's agent answers.
+func (g *instance) pushToAgent(ctx context.Context, probe Program) error {
+	wait, cancel := context.WithTimeout(ctx, agentTime)
+	defer cancel()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		err := g.push(wait, probe)
+		var starting *lxd.AgentError
+		if !errors.As(err, &starting) && wait.Err() == nil {
+			return err
+		}
+		select {
+		case <-wait.Done():
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return &ImageFault{Reason: fmt.Sprintf("the agent in the virtual machine did not answer within %s", agentTime)}
+		case <-tick.C:
+		}
+	}
+}
+
+// Probe runs the probe in one exec: the plan goes in, and events come out.
+func (g *instance) Probe(ctx context.Context, plan []byte, out Events) error {
+	var stderr tail
+	code, err := g.inst.Exec(ctx, lxd.ExecRequest{
+		Args: g.probe, Stdin: bytes.NewReader(plan), Stdout: out, Stderr: &stderr,
+	})
+	switch {
+	case err == nil && code == 0:
+		return nil
+	case interrupted(ctx):
+		return ctx.Err()
+	}
+	return g.silent(ctx, code, err, stderr.String())
+}
+
+// silent finds out who is to blame for a probe that did not end as it should:
+// the guest that stopped or runs nothing any more, or the server that lost it.
+func (g *instance) silent(ctx context.Context, code int, err error, stderr string) error {
+	look, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	status, statusErr := g.inst.Status(look)
+	said := ""
+	if stderr != "" {
+		said = ": " + lastLine(stderr)
+	}
+	switch {
+	case statusErr != nil:
+		return errors.Join(fmt.Errorf("the guest's state is unknown: %w", statusErr), err)
+	case status == "Stopped":
+		return &ImageFault{Reason: "the guest stopped by itself, " + g.lastWords(look)}
+	case err == nil:
+		return fmt.Errorf("%w: the probe ended with exit code %d%s", ErrLost, code, said)
+	case ctx.Err() == nil:
+		return fmt.Errorf("%w: %w", ErrLost, err)
+	}
+	return g.knock(look, err)
+}
+
+// knock finds out whether the guest still runs anything, after the probe has been
+// silent for too long: it runs the probe on nothing. Only a server that answers
+// for a guest that does not proves that the guest is to blame.
+func (g *instance) knock(ctx context.Context, silence error) error {
+	short, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	var answer tail
+	_, err := g.inst.Exec(short, lxd.ExecRequest{
+		Args: g.probe, Stdin: strings.NewReader("{}"), Stdout: &answer, Stderr: io.Discard,
+	})
+	switch {
+	case strings.Contains(answer.String(), `"event":`):
+		return fmt.Errorf("%w: %w", ErrLost, silence)
+	case !errors.Is(err, context.DeadlineExceeded):
+		return errors.Join(silence, err)
+	}
+	status, err := g.inst.Status(ctx)
+	if err != nil {
+		return fmt.Errorf("the guest's state is unknown: %w", err)
+	}
+	return &ImageFault{Reason: fmt.Sprintf("the guest (%s) runs nothing any more", strings.ToLower(status))}
+}
+
+// lastWords is what the console, or else LXD's log, ends with.
+func (g *instance) lastWords(ctx context.Context) string {
+	if text, err := g.inst.Console(ctx); err == nil && strings.TrimSpace(text) != "" {
+		return "its console ends with: " + lastLine(text)
+	}
+	if cause := firstLine(g.lxcErrors(ctx)); cause != "" {
+		return "LXC says: " + cause
+	}
+	return "and left no message"
+}
+
+// lxcErrors is what LXC complains of, or nothing.
+func (g *instance) lxcErrors(ctx context.Context) string {
+	text, err := g.inst.Log(ctx, "lxc.log")
+	if err != nil {
+		return ""
+	}
+	return lxcErrors(text)
+}
+
+// Diagnose collects the console and LXD's own log.
+func (g *instance) Diagnose(ctx context.Context, w *Watch) []report.Diagnostic {
+	if g.inst == nil || !g.owned {
+		return nil
+	}
+	w.Begin(report.Diagnose)
+	var all []report.Diagnostic
+	if text, err := g.inst.Console(ctx); err == nil && strings.TrimSpace(text) != "" {
+		all = append(all, report.Diagnostic{Name: "console", Text: text})
+	}
+	if text := g.lxcErrors(ctx); text != "" {
+		all = append(all, report.Diagnostic{Name: "lxc.log", Text: text})
+	}
+	return all
+}
+
+// Keep removes the image that was brought only for the instance, which does not
+// need it any more.
+func (g *instance) Keep(ctx context.Context) (string, error) {
+	if g.inst == nil || !g.owned {
+		return "", nil
+	}
+	return g.inst.Name(), g.dropImage(ctx)
+}
+
+func (g *instance) dropImage(ctx context.Context) error {
+	if g.image == "" {
+		return nil
+	}
+	return g.server.DeleteImage(ctx, g.image)
+}
+
+// Delete removes the instance, and the image that was brought only for it. Of an
+// instance that is not ours, it removes the probe.
+func (g *instance) Delete(ctx context.Context, w *Watch) error {
+	w.Begin(report.Delete)
+	var errs []error
+	if g.inst != nil {
+		if g.owned {
+			errs = append(errs, g.inst.Delete(ctx))
+		} else {
+			errs = append(errs, g.inst.Remove(ctx, g.probePath))
+		}
+	}
+	return errors.Join(append(errs, g.dropImage(ctx))...)
+}
