@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/upmaru/icepak/checks"
+	"github.com/upmaru/icepak/cmd/internal/lxd"
+	"github.com/upmaru/icepak/cmd/internal/polar"
+	"github.com/upmaru/icepak/cmd/internal/simplestreams"
+	"github.com/upmaru/icepak/spec"
+)
+
+// exitCode is the one place where errors become exit codes.
+func exitCode(ctx context.Context, err error) int {
+	var code exitError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &code):
+		return int(code)
+	case ctx.Err() != nil:
+		return exitInterrupted
+	case isUsage(err):
+		return exitUsage
+	}
+	return exitUnknown
+}
+
+// isUsage tells a mistake of the user's from trouble elsewhere.
+func isUsage(err error) bool {
+	var (
+		usage         usageError
+		inSpec        spec.Errors
+		unknownCheck  *spec.UnknownCheckError
+		unknownRemote *lxd.UnknownRemoteError
+		untrusted     *lxd.UntrustedError
+		notOnRemote   *lxd.NotFoundError
+		unknown       *simplestreams.UnknownProductError
+		ambiguous     *simplestreams.AmbiguousProductError
+		notInPolar    *polar.NotFoundError
+	)
+	return errors.As(err, &usage) || errors.As(err, &inSpec) || errors.As(err, &unknownCheck) ||
+		errors.As(err, &unknownRemote) || errors.As(err, &untrusted) || errors.As(err, &notOnRemote) ||
+		errors.As(err, &unknown) || errors.As(err, &ambiguous) || errors.As(err, &notInPolar) || errors.Is(err, polar.ErrWrongPassword)
+}
+
+// hintFor says what to do about the error, or nothing.
+func hintFor(err error) string {
+	var (
+		usage       usageError
+		remote      *lxd.UnknownRemoteError
+		untrusted   *lxd.UntrustedError
+		cert        *lxd.CertificateError
+		unreachable *lxd.UnreachableError
+		product     *simplestreams.UnknownProductError
+		cluster     noClusterError
+		check       *spec.UnknownCheckError
+	)
+	switch {
+	case errors.As(err, &usage):
+		return usage.hint
+	case errors.As(err, &remote):
+		if near := checks.Suggest(remote.Name, remote.Known); near != "" {
+			return fmt.Sprintf("did you mean %q?", near)
+		}
+	case errors.As(err, &cert):
+		return fmt.Sprintf("if its fingerprint is right, trust it with --server-fingerprint %s", cert.Fingerprint)
+	case errors.As(err, &untrusted):
+		return fmt.Sprintf("on the server, run: lxc config trust add; then here: lxc remote add %s ADDRESS, or give --client-cert and --client-key", untrusted.Remote)
+	case errors.As(err, &unreachable):
+		return "is LXD running there, and is this user allowed to use it?"
+	case errors.As(err, &product) && len(product.Near) > 0:
+		return fmt.Sprintf("did you mean %s?", strings.Join(product.Near, ", "))
+	case errors.As(err, &check) && check.Suggestion != "":
+		return fmt.Sprintf("did you mean %q?", check.Suggestion)
+	case errors.As(err, &check):
+		return "the spec has " + strings.Join(check.Known, ", ")
+	case errors.Is(err, polar.ErrWrongPassword):
+		return "POLAR_AUTH_TOKEN holds Polar's password"
+	case errors.Is(err, errNoClusters):
+		return "add one to Polar: see icepak polar cluster add --help"
+	case errors.As(err, &cluster):
+		return "add one to Polar (icepak polar cluster add), or name a remote with --remote"
+	}
+	return ""
+}

@@ -1,0 +1,250 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/upmaru/icepak/cmd/internal/polarserver"
+)
+
+func newPolarVersionCommand(env *Env) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "version",
+		Short:   "Manage builds of products",
+		Example: "  icepak polar version list debian:bookworm:amd64:default",
+		Args:    noSuchCommand,
+		RunE:    showHelp,
+	}
+	cmd.AddCommand(
+		newPolarVersionImportCommand(env),
+		newListCommand(env, "list [PRODUCT]", "List versions, the newest first", "  icepak polar version list debian:bookworm:amd64:default",
+			cobra.MaximumNArgs(1), listVersions),
+		newPolarVersionShowCommand(env),
+		newPolarVersionEventCommand(env),
+	)
+	return cmd
+}
+
+// polarVersionImportOptions are the flags of icepak polar version import.
+type polarVersionImportOptions struct {
+	data          dataOptions
+	dir           string
+	product       string
+	serial        string
+	createProduct bool
+	test          bool
+}
+
+func newPolarVersionImportCommand(env *Env) *cobra.Command {
+	var opts polarVersionImportOptions
+	cmd := &cobra.Command{
+		Use:   "import DIR",
+		Short: "Make a version of a build's files",
+		Long: `Make a version of the files in DIR: incus.tar.xz or lxd.tar.xz, with
+rootfs.squashfs for containers, disk.qcow2 for virtual machines, or both. The files
+are copied. A serial starts with the date as YYYYMMDD, or LXD would not see it.
+
+Importing the same again brings back files that are gone, and else changes nothing.`,
+		Example: "  icepak polar version import build/ --product debian:bookworm:amd64:default --serial 20261122-01 --test",
+		Args:    usage(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			opts.dir = args[0]
+			if opts.product == "" || opts.serial == "" {
+				return usagef("--product and --serial are needed")
+			}
+			return runPolarVersionImport(cmd.Context(), env, opts)
+		},
+	}
+	f := cmd.Flags()
+	opts.data.flags(f)
+	f.StringVar(&opts.product, "product", "", "the product, `os:release:arch:variant`")
+	f.StringVar(&opts.serial, "serial", "", "the version's `name`, such as 20261122-01")
+	f.BoolVar(&opts.createProduct, "create-product", false, "make the product if there is none")
+	f.BoolVar(&opts.test, "test", false, "put a new version into the testing channel")
+	return cmd
+}
+
+func runPolarVersionImport(ctx context.Context, env *Env, opts polarVersionImportOptions) error {
+	return opts.data.use(ctx, env, func(store *polarserver.Store) error {
+		if opts.createProduct {
+			_, err := store.AddProduct(ctx, opts.product, nil)
+			if exists := (*polarserver.RefusedError)(nil); err != nil && !errors.As(err, &exists) {
+				return err
+			}
+		}
+		done, err := store.ImportVersion(ctx, opts.product, opts.serial, opts.dir)
+		if err != nil {
+			return err
+		}
+		v := done.Version
+		if opts.test && v.State == "created" {
+			ev, err := store.FireVersion(ctx, v.ID, "test", by(env, ""))
+			if err != nil {
+				return err
+			}
+			v.State = ev.To
+		}
+		what := "imported"
+		if done.Known {
+			what = "was imported before, with the same files"
+		}
+		_, err = fmt.Fprintf(env.Out, "%s %s: %s; %s\n", v.Product, v.Serial, what, v.State)
+		return err
+	})
+}
+
+// by says whose events those of the command line are.
+func by(env *Env, comment string) polarserver.By {
+	actor := "command line"
+	if user := env.Getenv("USER"); user != "" {
+		actor = user
+	}
+	return polarserver.By{Actor: actor, Comment: comment}
+}
+
+func listVersions(ctx context.Context, store *polarserver.Store, args []string) (any, table, error) {
+	key := ""
+	if len(args) > 0 {
+		p, err := store.Product(ctx, args[0])
+		if err != nil {
+			return nil, nil, err
+		}
+		key = p.Key
+	}
+	all, err := store.Versions(ctx, key)
+	t := table{{"PRODUCT", "SERIAL", "STATE", "CREATED"}}
+	for _, v := range all {
+		t.add(v.Product, v.Serial, v.State, v.Created.Format(time.RFC3339))
+	}
+	return all, t, err
+}
+
+// findVersion returns a product's version.
+func findVersion(ctx context.Context, store *polarserver.Store, key, serial string) (polarserver.Version, error) {
+	p, err := store.Product(ctx, key)
+	if err != nil {
+		return polarserver.Version{}, err
+	}
+	return store.Version(ctx, p.ID, serial)
+}
+
+func newPolarVersionShowCommand(env *Env) *cobra.Command {
+	var data dataOptions
+	cmd := &cobra.Command{
+		Use:     "show PRODUCT SERIAL",
+		Short:   "Show a version's files, assessments and history",
+		Example: "  icepak polar version show debian:bookworm:amd64:default 20261122-01",
+		Args:    usage(cobra.ExactArgs(2)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return data.use(cmd.Context(), env, func(store *polarserver.Store) error {
+				return showVersion(cmd.Context(), env, store, args[0], args[1])
+			})
+		},
+	}
+	data.flags(cmd.Flags())
+	return cmd
+}
+
+func showVersion(ctx context.Context, env *Env, store *polarserver.Store, key, serial string) error {
+	v, err := findVersion(ctx, store, key, serial)
+	if err != nil {
+		return err
+	}
+	items, err := store.Items(ctx, v.ID)
+	if err != nil {
+		return err
+	}
+	assessments, err := store.Assessments(ctx, v.ID)
+	if err != nil {
+		return err
+	}
+	events, err := store.VersionEvents(ctx, v.ID)
+	if err != nil {
+		return err
+	}
+	files := table{{"FILE", "SIZE", "HITS", "SHA-256"}}
+	for _, it := range items {
+		files.add(it.Name, fmt.Sprintf("%.1f MB", float64(it.Size)/1e6), it.Hits, it.Hash)
+	}
+	found := table{{"CHECK", "TYPE", "STATE", "CLUSTER", "EVENTS"}}
+	for _, a := range assessments {
+		events, err := store.AssessmentEvents(ctx, a.ID)
+		if err != nil {
+			return err
+		}
+		var names []string
+		for _, ev := range events {
+			names = append(names, ev.Name)
+		}
+		found.add(a.Check, a.InstanceType, a.State, a.Cluster, strings.Join(names, " "))
+	}
+	history := table{{"TIME", "EVENT", "FROM", "TO", "BY", "COMMENT"}}
+	for _, ev := range events {
+		history.add(ev.Time.Format(time.RFC3339), ev.Name, ev.From, ev.To, ev.Actor, ev.Comment)
+	}
+	fmt.Fprintf(env.Out, "%s %s: %s\n", v.Product, v.Serial, v.State)
+	for _, t := range []table{files, found, history} {
+		if len(t) == 1 {
+			continue
+		}
+		fmt.Fprintln(env.Out)
+		if err := t.print(env.Out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func newPolarVersionEventCommand(env *Env) *cobra.Command {
+	var data dataOptions
+	var comment string
+	cmd := &cobra.Command{
+		Use:   "event PRODUCT SERIAL EVENT",
+		Short: "Move a version between channels",
+		Long: `Move a version between channels. EVENT is test (into the testing channel), activate
+(from there to the active one) or deactivate (out of both). Nothing is asked about
+what the version has passed: that is what icepak test --promote is for.`,
+		Example: `  icepak polar version event debian:bookworm:amd64:default 20261122-01 deactivate --comment "no IPv6 at boot"`,
+		Args:    usage(cobra.ExactArgs(3)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return data.use(cmd.Context(), env, func(store *polarserver.Store) error {
+				return fireVersion(cmd.Context(), env, store, args, comment)
+			})
+		},
+	}
+	f := cmd.Flags()
+	data.flags(f)
+	f.StringVar(&comment, "comment", "", "why, for the version's history")
+	return cmd
+}
+
+func fireVersion(ctx context.Context, env *Env, store *polarserver.Store, args []string, comment string) error {
+	key, serial, event := args[0], args[1], args[2]
+	switch event {
+	case "test", "activate", "deactivate":
+	default:
+		return usagef("want test, activate or deactivate, got %q", event)
+	}
+	v, err := findVersion(ctx, store, key, serial)
+	if err != nil {
+		return err
+	}
+	ev, err := store.FireVersion(ctx, v.ID, event, by(env, comment))
+	if err != nil {
+		return err
+	}
+	now, err := findVersion(ctx, store, key, serial)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(env.Out, "%s %s: %s\n", now.Product, now.Serial, now.State)
+	if now.State != ev.To {
+		fmt.Fprintf(env.Err, "it was %s for a moment only: newer versions are\n", ev.To)
+	}
+	return nil
+}

@@ -1,0 +1,262 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/upmaru/icepak/cmd/internal/lxd"
+	"github.com/upmaru/icepak/cmd/internal/polar"
+	"github.com/upmaru/icepak/cmd/internal/runner"
+)
+
+// remoteOptions say where images are launched.
+type remoteOptions struct {
+	name         string
+	project      string
+	clientCert   string
+	clientKey    string
+	fingerprints []string
+}
+
+func (o *remoteOptions) flags(f *pflag.FlagSet) {
+	f.StringVar(&o.name, "remote", "", "the LXD `remote`, as the lxc client knows it, or https://host:8443")
+	f.StringVar(&o.project, "project", "", "the LXD project, instead of the remote's")
+	f.StringVar(&o.clientCert, "client-cert", "", "a client certificate for the remote, a PEM `file`")
+	f.StringVar(&o.clientKey, "client-key", "", "its key, a PEM `file`")
+	f.StringSliceVar(&o.fingerprints, "server-fingerprint", nil, "trust a server whose certificate has this SHA-256 `fingerprint`")
+}
+
+func (o *remoteOptions) fromEnv(env *Env) {
+	if v := env.Getenv("ICEPAK_SERVER_FINGERPRINTS"); v != "" && len(o.fingerprints) == 0 {
+		o.fingerprints = strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == ' ' })
+	}
+}
+
+// A remote is an LXD server that a run uses.
+type remote struct {
+	name    string
+	addr    string
+	server  *lxd.Server
+	cleaned bool
+}
+
+// remotes connects to servers, each once.
+type remotes struct {
+	env      *Env
+	opts     remoteOptions
+	config   *lxd.Config
+	warn     func(format string, args ...any)
+	clusters []polar.Cluster // Polar's; used where no remote is named
+	asked    bool            // whether Polar was asked for them
+	open     map[string]*remote
+}
+
+func newRemotes(env *Env, opts remoteOptions, warn func(string, ...any)) (*remotes, error) {
+	config, err := lxd.LoadConfig(env.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	if (opts.clientCert == "") != (opts.clientKey == "") {
+		return nil, usagef("--client-cert and --client-key go together")
+	}
+	return &remotes{env: env, opts: opts, config: config, warn: warn, open: map[string]*remote{}}, nil
+}
+
+func (r *remotes) close() {
+	for _, open := range r.open {
+		open.server.Close()
+	}
+}
+
+// useClusters has Polar's clusters used where no remote is named.
+func (r *remotes) useClusters(ctx context.Context, c *polar.Client) error {
+	clusters, err := c.Clusters(ctx)
+	r.clusters, r.asked = clusters, true
+	return err
+}
+
+// arch is what completes an alias: the named remote's native architecture.
+func (r *remotes) arch(ctx context.Context, product string) string {
+	if strings.Count(product, ":") == 3 {
+		return archOf(product)
+	}
+	if r.asked && r.opts.name == "" {
+		if len(r.clusters) > 0 {
+			return r.clusters[0].Arch
+		}
+		return runtime.GOARCH
+	}
+	on, err := r.named(ctx)
+	if err != nil || len(on.server.Architectures()) == 0 {
+		return runtime.GOARCH // the connection's error comes again when it is used
+	}
+	return on.server.Architectures()[0]
+}
+
+// forArch returns the remote to launch images of the architecture on.
+func (r *remotes) forArch(ctx context.Context, arch string) (*remote, error) {
+	if r.asked && r.opts.name == "" {
+		return r.cluster(ctx, arch)
+	}
+	on, err := r.named(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if archs := on.server.Architectures(); !slices.Contains(archs, arch) {
+		return nil, usagef("%s cannot run %s: it runs %s", on.name, arch, strings.Join(archs, ", "))
+	}
+	return on, nil
+}
+
+// named returns the remote that --remote or the lxc client's configuration names.
+func (r *remotes) named(ctx context.Context) (*remote, error) {
+	name := r.opts.name
+	if name == "" {
+		name = r.config.DefaultRemote()
+	}
+	if open, ok := r.open[name]; ok {
+		return open, nil
+	}
+	known, err := r.config.Remote(name)
+	if err != nil {
+		return nil, err
+	}
+	if r.opts.clientCert != "" {
+		if known.ClientCert, err = os.ReadFile(r.opts.clientCert); err != nil {
+			return nil, usageError{err: fmt.Errorf("--client-cert: %w", err)}
+		}
+		if known.ClientKey, err = os.ReadFile(r.opts.clientKey); err != nil {
+			return nil, usageError{err: fmt.Errorf("--client-key: %w", err)}
+		}
+	}
+	return r.connect(ctx, name, known)
+}
+
+// cluster returns a healthy cluster of Polar's for the architecture, the first
+// that can be reached.
+func (r *remotes) cluster(ctx context.Context, arch string) (*remote, error) {
+	var errs []error
+	for _, c := range r.clusters {
+		if c.Arch != arch {
+			continue
+		}
+		name := fmt.Sprintf("cluster %d", c.ID)
+		if open, ok := r.open[name]; ok {
+			return open, nil
+		}
+		known, err := r.config.Remote(c.Credential.Endpoint)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+			continue
+		}
+		known.Name = name
+		if c.Credential.Certificate != "" {
+			known.ClientCert, known.ClientKey = []byte(c.Credential.Certificate), []byte(c.Credential.PrivateKey)
+		}
+		on, err := r.connect(ctx, name, known)
+		if err == nil {
+			return on, nil
+		}
+		errs = append(errs, err)
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return nil, noClusterError(arch)
+}
+
+// noClusterError says that Polar has nowhere to launch images of an architecture.
+type noClusterError string
+
+func (e noClusterError) Error() string {
+	return fmt.Sprintf("polar lists no healthy cluster for %s", string(e))
+}
+
+var errNoClusters = errors.New("polar lists no healthy cluster, and every result has to name one")
+
+func (r *remotes) connect(ctx context.Context, name string, known lxd.Remote) (*remote, error) {
+	if r.opts.project != "" {
+		known.Project = r.opts.project
+	}
+	known.Fingerprints = append(known.Fingerprints, r.opts.fingerprints...)
+	server, err := lxd.Connect(ctx, known, userAgent(r.env))
+	if err != nil {
+		return nil, err
+	}
+	r.open[name] = &remote{name: name, addr: known.Addr, server: server}
+	return r.open[name], nil
+}
+
+// clusterID is the cluster that assessments of a run on the remote name. Polar
+// keeps one assessment for all clusters, so that any will do where the remote is
+// none of them.
+func (r *remotes) clusterID(on *remote, arch string) (int64, error) {
+	var id int64
+	for _, c := range r.clusters {
+		if sameHost(c.Credential.Endpoint, on.addr) {
+			return c.ID, nil
+		}
+		if id == 0 || c.Arch == arch {
+			id = c.ID
+		}
+	}
+	if id == 0 {
+		return 0, errNoClusters
+	}
+	return id, nil
+}
+
+func sameHost(a, b string) bool {
+	ua, errA := url.Parse(a)
+	ub, errB := url.Parse(b)
+	return a == b || errA == nil && errB == nil && ua.Host != "" && ua.Host == ub.Host
+}
+
+// clean deletes what runs that are no more have left on the remote, once a run.
+func (r *remotes) clean(ctx context.Context, on *remote) error {
+	if on.cleaned {
+		return nil
+	}
+	on.cleaned = true
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	found, err := runner.Leftovers(ctx, on.server, time.Now())
+	if err != nil {
+		return err
+	}
+	for _, l := range found {
+		if l.Kept {
+			continue
+		}
+		r.warn("deleting %s, which a run left behind on %s", l.Name, on.name)
+		err = errors.Join(err, on.server.DeleteInstance(ctx, l.Project, l.Name))
+	}
+	return err
+}
+
+// probe returns the probe for the architecture: the one that was named, the
+// embedded one, or this very program.
+func (p *planner) probe(arch string) (runner.Program, error) {
+	if p.opts.probe != "" {
+		data, err := os.ReadFile(p.opts.probe)
+		if err != nil {
+			return runner.Program{}, usageError{err: fmt.Errorf("--probe: %w", err)}
+		}
+		return runner.Program{Data: data}, nil
+	}
+	program, err := runner.FindProbe(arch)
+	if errors.Is(err, fs.ErrNotExist) {
+		return program, usageError{err: err, hint: "build icepak with make build, or name a static probe with --probe"}
+	}
+	return program, err
+}

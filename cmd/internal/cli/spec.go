@@ -1,0 +1,232 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"gopkg.in/yaml.v3"
+
+	"github.com/upmaru/icepak/images"
+	"github.com/upmaru/icepak/spec"
+)
+
+// specOptions say which spec is used and what its templates see.
+type specOptions struct {
+	file string
+	vars []string
+	set  []string
+}
+
+func (o *specOptions) flags(f *pflag.FlagSet) {
+	f.StringVar(&o.file, "spec", "", "the spec `file` (default: the built-in one for the product)")
+	o.varFlags(f)
+}
+
+func (o *specOptions) varFlags(f *pflag.FlagSet) {
+	f.StringArrayVar(&o.vars, "vars", nil, "a YAML `file` of variables, over the spec's own; may be repeated")
+	f.StringArrayVar(&o.set, "set", nil, "a variable, `name=value`, over all files; may be repeated")
+}
+
+// options reads the variables.
+func (o *specOptions) options(env *Env) (spec.Options, error) {
+	opts := spec.Options{Vars: map[string]any{}, Env: map[string]string{}}
+	for _, file := range o.vars {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return opts, usageError{err: fmt.Errorf("--vars: %w", err)}
+		}
+		var vars map[string]any
+		if err := yaml.Unmarshal(data, &vars); err != nil {
+			return opts, usagef("--vars %s: not a map of variables: %v", file, err)
+		}
+		for k, v := range vars {
+			opts.Vars[k] = v
+		}
+	}
+	for _, pair := range o.set {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok || name == "" {
+			return opts, usagef("--set: want name=value, got %q", pair)
+		}
+		opts.Vars[name] = value
+	}
+	for _, pair := range env.Environ() {
+		if name, value, ok := strings.Cut(pair, "="); ok {
+			opts.Env[name] = value
+		}
+	}
+	return opts, nil
+}
+
+// load reads the named spec at once, so that its mistakes are told before
+// anything is asked of anyone.
+func (o *specOptions) load(env *Env) (*specs, error) {
+	opts, err := o.options(env)
+	if err != nil {
+		return nil, err
+	}
+	s := &specs{opts: opts}
+	if o.file != "" {
+		if s.named, err = spec.Load(o.file, opts); err != nil {
+			return nil, specError(err)
+		}
+	}
+	return s, nil
+}
+
+// specError is the error of a spec that was named on the command line: its
+// mistakes as they are, or a usage error where it cannot be read.
+func specError(err error) error {
+	if mistakes := (spec.Errors{}); errors.As(err, &mistakes) {
+		return mistakes
+	}
+	return usageError{err: fmt.Errorf("spec: %w", err)}
+}
+
+// specs finds the spec for a product.
+type specs struct {
+	opts  spec.Options
+	named *spec.Spec // --spec; nil where the built-in ones are used
+}
+
+// forProduct returns the spec for the product os:release:arch:variant, which is
+// empty where it is not known.
+func (s *specs) forProduct(product string) (*spec.Spec, error) {
+	if s.named != nil {
+		if product != "" && !s.named.Match(product) {
+			return nil, usagef("%s is not for %s: see its image section", s.named.Path, product)
+		}
+		return s.named, nil
+	}
+	if product == "" {
+		return nil, usageError{err: errors.New("which distribution this is cannot be told"), hint: "name a spec with --spec"}
+	}
+	builtin, err := builtinSpecs(s.opts)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range builtin {
+		if b.Match(product) {
+			return b, nil
+		}
+	}
+	return nil, usageError{err: fmt.Errorf("there is no built-in spec for %s", product), hint: "name a spec with --spec"}
+}
+
+// forMachine returns the spec for this machine, which must be named: the built-in
+// ones install packages, which nobody wants by accident.
+func (s *specs) forMachine() (*spec.Spec, error) {
+	if s.named == nil {
+		return nil, usageError{err: errors.New("--local needs --spec"), hint: "as in icepak test --local --spec examples/host.yaml"}
+	}
+	return s.named, nil
+}
+
+// builtinSpecs loads the specs that icepak brings along.
+func builtinSpecs(opts spec.Options) ([]*spec.Spec, error) {
+	names, err := fs.Glob(images.FS(), "*.yaml")
+	if err != nil {
+		return nil, err
+	}
+	var all []*spec.Spec
+	for _, name := range names {
+		s, err := spec.LoadFS(images.FS(), name, opts)
+		if err != nil {
+			return nil, fmt.Errorf("built-in spec: %w", err)
+		}
+		s.Path = "images/" + name
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+func newSpecCommand(env *Env) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "spec",
+		Short: "Check and print specs",
+		Args:  noSuchCommand,
+		RunE:  showHelp,
+	}
+	cmd.AddCommand(newSpecValidateCommand(env), newSpecRenderCommand(env))
+	return cmd
+}
+
+func newSpecValidateCommand(env *Env) *cobra.Command {
+	var opts specOptions
+	cmd := &cobra.Command{
+		Use:   "validate FILE...",
+		Short: "Report every mistake in specs",
+		Long: `Read the specs as icepak test does and report every mistake in them, one a
+line: file:line:col: what. A file with templates is rendered first; positions are
+then those of what icepak spec render prints.`,
+		Example: "  icepak spec validate images/*.yaml",
+		Args:    usage(cobra.MinimumNArgs(1)),
+		RunE: func(_ *cobra.Command, files []string) error {
+			return runSpecValidate(env, opts, files)
+		},
+	}
+	opts.varFlags(cmd.Flags())
+	return cmd
+}
+
+func runSpecValidate(env *Env, opts specOptions, files []string) error {
+	vars, err := opts.options(env)
+	if err != nil {
+		return err
+	}
+	bad := false
+	for _, file := range files {
+		s, err := spec.Load(file, vars)
+		if err != nil {
+			bad = true
+			fmt.Fprintln(env.Err, err)
+			continue
+		}
+		resources := 0
+		for _, c := range s.Checks {
+			resources += len(c.Items)
+		}
+		fmt.Fprintf(env.Out, "%s: ok, %s, %s\n", file, count(len(s.Checks), "check"), count(resources, "resource"))
+	}
+	if bad {
+		return exitError(exitUsage)
+	}
+	return nil
+}
+
+// count is a number with its noun.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+func newSpecRenderCommand(env *Env) *cobra.Command {
+	var opts specOptions
+	cmd := &cobra.Command{
+		Use:     "render FILE",
+		Short:   "Print a spec with its templates carried out",
+		Example: "  icepak spec render examples/templates.yaml --set host=www.example.org",
+		Args:    usage(cobra.ExactArgs(1)),
+		RunE: func(_ *cobra.Command, args []string) error {
+			vars, err := opts.options(env)
+			if err != nil {
+				return err
+			}
+			text, err := spec.Render(args[0], vars)
+			if err != nil {
+				return specError(err)
+			}
+			_, err = env.Out.Write(text)
+			return err
+		},
+	}
+	opts.varFlags(cmd.Flags())
+	return cmd
+}

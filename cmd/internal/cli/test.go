@@ -1,0 +1,178 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/upmaru/icepak/checks"
+	"github.com/upmaru/icepak/cmd/internal/report"
+	"github.com/upmaru/icepak/cmd/internal/runner"
+)
+
+// testOptions are the flags of icepak test.
+type testOptions struct {
+	source  sourceOptions
+	remote  remoteOptions
+	spec    specOptions
+	output  outputOptions
+	checks  []string
+	types   []string
+	force   bool
+	promote bool
+	keep    string
+	timeout time.Duration
+	probe   string
+}
+
+func newTestCommand(env *Env) *cobra.Command {
+	var opts testOptions
+	cmd := &cobra.Command{
+		Use:   "test [PRODUCT...]",
+		Short: "Test images on an LXD remote",
+		Long: `Launch each image once on an LXD remote, evaluate the checks of its spec inside
+the running instance, report, and clean up.
+
+A PRODUCT is os:release:arch:variant, or an alias of the feed such as
+debian/bookworm, which the remote's architecture completes. Its newest version in
+the testing channel is tested unless --serial names another.
+
+With POLAR_AUTH_TOKEN set, Polar is asked what has passed before, is told the
+verdicts, and with --promote promotes the version once every tracked check of every
+instance type has passed. A check that could not be evaluated is never posted.
+
+Other sources than the testing channel: --feed, --image, --path, --instance and
+--local.
+
+Environment:
+  TESTING_IMAGE_SERVER         the feed of the testing channel (it holds a secret)
+  POLAR_AUTH_TOKEN             Polar's password; without it nothing is posted
+  POLAR_ENDPOINT               default of --endpoint
+  ICEPAK_PROBE                 default of --probe
+  ICEPAK_SERVER_FINGERPRINTS   default of --server-fingerprint
+  LXD_CONF, LXC_REMOTE         as the lxc client has them
+
+Exit codes: 0 all passed, 1 a check failed, 2 a mistake on the command line or in
+a spec, 3 could not find out, 130 interrupted.`,
+		Example: `  icepak test debian:bookworm:amd64:default --remote rack1 --promote
+  icepak test --feed https://images.example.com/feed alpine/3.22
+  icepak test --image my-alias --spec spec.yaml --keep failed
+  icepak test --path build/ --spec spec.yaml --format junit=report.xml
+  icepak test --local --spec examples/host.yaml`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			opts.source.products = args
+			opts.source.fromEnv(env)
+			opts.remote.fromEnv(env)
+			if opts.probe == "" {
+				opts.probe = env.Getenv("ICEPAK_PROBE")
+			}
+			return runTest(cmd.Context(), env, opts)
+		},
+	}
+	f := cmd.Flags()
+	opts.source.flags(f)
+	opts.remote.flags(f)
+	opts.spec.flags(f)
+	opts.output.flags(f)
+	f.StringSliceVar(&opts.types, "type", nil, "only instances of this `type`: container, virtual-machine")
+	f.StringSliceVar(&opts.checks, "check", nil, "only these `checks`, and what they need")
+	f.BoolVar(&opts.force, "force", false, "also run what has passed earlier")
+	f.BoolVar(&opts.promote, "promote", false, "have Polar promote a version that has passed everything")
+	f.StringVar(&opts.keep, "keep", "never", "which instances are left running: never, failed, always")
+	f.DurationVar(&opts.timeout, "timeout", 15*time.Minute, "how long one image may take in all")
+	f.StringVar(&opts.probe, "probe", "", "the probe to use, a static linux `file`, instead of the embedded one")
+	return cmd
+}
+
+// validate refuses what contradicts itself before anything is asked of anyone.
+func (o *testOptions) validate() error {
+	switch runner.Keep(o.keep) {
+	case runner.KeepNever, runner.KeepFailed, runner.KeepAlways:
+	default:
+		return usagef("--keep: want never, failed or always, got %q", o.keep)
+	}
+	for i, typ := range o.types {
+		switch typ {
+		case "container", "virtual-machine":
+		case "vm":
+			o.types[i] = "virtual-machine"
+		default:
+			return usagef("--type: want container or virtual-machine, got %q", typ)
+		}
+	}
+	if o.timeout <= 0 {
+		return usagef("--timeout: want a positive duration, got %s", o.timeout)
+	}
+	if err := o.source.validate(); err != nil {
+		return err
+	}
+	if o.promote && !o.source.tracked() {
+		return usageError{
+			err:  fmt.Errorf("--promote needs Polar"),
+			hint: "set POLAR_AUTH_TOKEN and TESTING_IMAGE_SERVER, and name a product",
+		}
+	}
+	return o.output.validate()
+}
+
+// runTest tests what the options name and ends with the verdict's exit code.
+func runTest(ctx context.Context, env *Env, opts testOptions) error {
+	if err := opts.validate(); err != nil {
+		return err
+	}
+	specs, err := opts.spec.load(env)
+	if err != nil {
+		return err
+	}
+	out, err := opts.output.open(env)
+	if err != nil {
+		return err
+	}
+	var warnings []string
+	p := &planner{env: env, opts: opts, specs: specs, warn: func(format string, args ...any) {
+		w := fmt.Sprintf(format, args...)
+		warnings = append(warnings, w)
+		out.emit(report.Event{Kind: report.Warning, Time: time.Now(), Detail: w})
+	}}
+	defer p.close()
+	jobs, err := p.jobs(ctx)
+	if err != nil {
+		return errors.Join(err, out.closeFiles())
+	}
+	run := &runner.Runner{
+		Emit: out.emit, Keep: runner.Keep(opts.keep), Promote: opts.promote, Version: env.Version,
+	}
+	if p.polar != nil {
+		run.Tracker = p.polar
+	}
+	sum := run.Run(ctx, jobs)
+	sum.Warnings = append(warnings, sum.Warnings...)
+	if err := out.close(sum); err != nil {
+		err = fmt.Errorf("write the report: %w", err)
+		if sum.Verdict != checks.Fail {
+			return err
+		}
+		printError(env.Err, err) // that an image does not work is the weightier news
+	}
+	return verdictError(ctx, sum)
+}
+
+// verdictError turns a run's verdict into its exit code. That there was nothing to
+// test is fine; that nothing could be found out about an image is not.
+func verdictError(ctx context.Context, sum report.Summary) error {
+	switch {
+	case ctx.Err() != nil:
+		return exitError(exitInterrupted)
+	case sum.Verdict == checks.Pass:
+		return nil
+	case sum.Verdict == checks.Fail:
+		return exitError(exitFailed)
+	case sum.Verdict == checks.Skip && !slices.ContainsFunc(sum.Images, func(i report.ImageResult) bool { return len(i.Checks) > 0 }):
+		return nil
+	}
+	return exitError(exitUnknown)
+}
