@@ -89,7 +89,7 @@ func (l *loader) check(f *file, name, n *node, named bool) {
 		return
 	}
 	before := len(l.probs.list)
-	c := &Check{Check: checks.Check{Name: name.value}, Source: name.position.String()}
+	c := &Check{Check: checks.Check{Name: name.value}, Source: name.String()}
 	b := &body{Check: c, items: make(map[[2]string]checks.Item)}
 	sections := n
 	if named {
@@ -226,7 +226,7 @@ func (l *loader) resource(b *body, t checks.Type, key, n *node) {
 		l.probs.add(key.position, "", "%v", err)
 		return
 	}
-	item.Source = key.position.String()
+	item.Source = key.String()
 	v := reflect.ValueOf(item.Resource).Elem()
 	if !n.isNull() {
 		asserted := l.fields(n, v, "attribute", t.Name)
@@ -234,7 +234,7 @@ func (l *loader) resource(b *body, t checks.Type, key, n *node) {
 			item.Sources = make(map[string]string, len(asserted))
 		}
 		for name, at := range asserted {
-			item.Sources[name] = at.position.String()
+			item.Sources[name] = at.String()
 		}
 	}
 	common := v.FieldByName("Common").Interface().(checks.Common)

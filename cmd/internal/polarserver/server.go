@@ -96,7 +96,7 @@ func Serve(ctx context.Context, store *Store, opts Options) error {
 	if err := srv.Shutdown(stop); err != nil {
 		srv.Close() // what still runs is a download; its client asks again
 	}
-	<-served
+	_ = <-served // only says that the listener is closed
 	return nil
 }
 
@@ -175,7 +175,7 @@ func answer(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Cache-Control", "max-age=0, private, must-revalidate")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(v)
+	_ = json.NewEncoder(w).Encode(v)
 }
 
 // pathID returns the id in the request's path.

@@ -30,7 +30,7 @@ func imageBlock(r ImageResult, opts TextOptions, s style) string {
 		return ""
 	}
 	b := &block{opts: opts, style: s}
-	head := b.style.bold.Sprint(oneLine(r.Image.String(), lineLimit))
+	head := b.style.bold.Sprint(oneLine(r.String(), lineLimit))
 	if nothingLaunched(r) {
 		why := oneLine(r.Reason, lineLimit)
 		if why == "" {

@@ -112,7 +112,7 @@ func classname(i Image) string {
 
 func newJUnitSuite(r ImageResult, s Summary, class string) junitSuite {
 	suite := junitSuite{
-		Name:      token(r.Image.String(), "image"),
+		Name:      token(r.String(), "image"),
 		Package:   "icepak",
 		Hostname:  token(r.Remote, "localhost"),
 		Timestamp: s.Started.UTC().Format("2006-01-02T15:04:05"),

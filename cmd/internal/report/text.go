@@ -166,11 +166,11 @@ func (t *text) warn(image *Image, detail string) {
 // image prints an image's results, and later on only what spoilt them, such as a
 // promotion that was refused.
 func (t *text) image(r ImageResult) {
-	before, printed := t.printed[r.Image.key()]
+	before, printed := t.printed[r.key()]
 	if printed && (before == r.Verdict || !faulty(r.Verdict)) {
 		return
 	}
-	t.printed[r.Image.key()] = r.Verdict
+	t.printed[r.key()] = r.Verdict
 	if printed {
 		r = ImageResult{Image: r.Image, Verdict: r.Verdict, Reason: r.Reason, Failed: r.Failed}
 	}
