@@ -1,0 +1,127 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/upmaru/icepak/cmd/internal/lxd/lxdtest"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"icepak": func() { os.Exit(run()) }})
+}
+
+// TestScripts runs icepak as people do, on the real LXD of this machine. Every
+// script has a project of its own there, in which it must leave no instance.
+func TestScripts(t *testing.T) {
+	tiny := map[string]string{
+		"DEBIAN":    lxdtest.Debian(t),
+		"TINY":      lxdtest.Tiny(t),
+		"NOINIT":    lxdtest.Tiny(t, lxdtest.NoInit),
+		"INITEXITS": lxdtest.Tiny(t, lxdtest.InitExits),
+		"WRONGARCH": lxdtest.Tiny(t, lxdtest.WrongArch),
+		"NOSHELL":   lxdtest.Tiny(t, lxdtest.NoShell),
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			for name, dir := range tiny {
+				env.Setenv(name, dir)
+			}
+			return setUp(t, env)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"derive":    derive,
+			"exits":     exits,
+			"https":     serveHTTPS,
+			"interrupt": interrupt,
+			"kill9":     kill,
+			"polar":     servePolar,
+			"setenv":    setFromFile,
+		},
+	})
+}
+
+// setUp gives a script a home, a remote rack1 and a free port for its Polar.
+func setUp(t *testing.T, env *testscript.Env) error {
+	project, err := newProject()
+	if err != nil {
+		return fmt.Errorf("%w; .ci/setup readies this machine", err)
+	}
+	env.Defer(func() {
+		for _, left := range project.remove() {
+			t.Error(left)
+		}
+	})
+	conf := filepath.Join(env.WorkDir, "lxc")
+	if err := os.MkdirAll(conf, 0o700); err != nil {
+		return err
+	}
+	remotes := fmt.Sprintf("default-remote: rack1\nremotes:\n  rack1: {addr: \"unix://\", project: %s}\n  gone: {addr: \"https://127.0.0.1:9\"}\n", project.name)
+	if err := os.WriteFile(filepath.Join(conf, "config.yml"), []byte(remotes), 0o600); err != nil {
+		return err
+	}
+	examples, err := filepath.Abs("../../examples")
+	if err != nil {
+		return err
+	}
+	port, err := freePort()
+	if err != nil {
+		return err
+	}
+	env.Vars = append(env.Vars,
+		"HOME="+env.WorkDir, "LXD_CONF="+conf, "PROJECT="+project.name,
+		"LXD_DIR="+os.Getenv("LXD_DIR"), "LXD_SOCKET="+os.Getenv("LXD_SOCKET"),
+		"EXAMPLES="+examples,
+		"ICEPAK_POLAR_DATA="+filepath.Join(env.WorkDir, "polar"),
+		"LISTEN=127.0.0.1:"+port, "LANG=C.UTF-8",
+	)
+	return nil
+}
+
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port), nil
+}
+
+// exits runs a command and holds its exit code: exits CODE PROGRAM ARGS…
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARGS...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if strconv.Itoa(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}
+
+// setFromFile sets a variable to the last line of a file: setenv NAME FILE. The file
+// stdout is what the last command printed.
+func setFromFile(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: setenv NAME FILE")
+	}
+	lines := strings.Split(strings.TrimSpace(ts.ReadFile(args[1])), "\n")
+	ts.Setenv(args[0], strings.TrimSpace(lines[len(lines)-1]))
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/upmaru/icepak/cmd/internal/lxd/lxdtest"
+	"github.com/upmaru/icepak/cmd/internal/probe/embedded"
+)
+
+// Icepak is copied to bare hosts and into small CI images, and its probe into
+// every guest: neither may grow without somebody deciding it.
+func TestItStaysSmall(t *testing.T) {
+	program := build(t)
+	info, err := os.Stat(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mb := info.Size() >> 20; mb >= 30 {
+		t.Errorf("icepak has %d MB", mb)
+	}
+	for _, arch := range []string{"amd64", "arm64"} {
+		probe, err := embedded.Probe(arch)
+		if err != nil {
+			t.Fatalf("%v; make probes builds them", err)
+		}
+		if mb := len(probe) >> 20; mb >= 10 {
+			t.Errorf("the probe for %s has %d MB", arch, mb)
+		}
+	}
+
+	p, err := newProject()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for _, left := range p.remove() {
+			t.Error(left)
+		}
+	})
+	spec := filepath.Join(t.TempDir(), "spec.yaml")
+	if err := os.WriteFile(spec, []byte("checks: {up: {file: {/sbin/init: {exists: true}}}}"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program, "test", "--remote", "local", "--project", p.name, "--path", lxdtest.Tiny(t), "--spec", spec)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	mb, err := measure(cmd)
+	if err != nil {
+		t.Fatalf("%v: %s", err, out.String())
+	}
+	if mb == 0 || mb >= 100 {
+		t.Errorf("a run of one image took %.0f MB", mb)
+	}
+}
+
+// measure runs the command and returns the most memory, in MB, that it has had. It
+// looks while the command runs: what the kernel tells at its end includes the memory
+// of the process that started it.
+func measure(cmd *exec.Cmd) (peak float64, err error) {
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for {
+		select {
+		case err := <-ended:
+			return peak, err
+		case <-time.After(10 * time.Millisecond):
+			peak = max(peak, highWater(cmd.Process.Pid))
+		}
+	}
+}
+
+// highWater is the most memory, in MB, that a live process has had so far.
+func highWater(pid int) float64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	fields := strings.Fields(rest)
+	if len(fields) == 0 {
+		return 0
+	}
+	kb, err := strconv.ParseFloat(fields[0], 64)
+	if err != nil {
+		return 0
+	}
+	return kb / 1024
+}
