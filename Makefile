@@ -1,0 +1,75 @@
+# make help lists the targets. Everything but test, bench and demo works without an LXD.
+SHELL := bash -euo pipefail
+FUZZTIME ?= 10s
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GORELEASER := github.com/goreleaser/goreleaser/v2@v2.14.0
+
+EMBEDDED := cmd/internal/probe/embedded
+PROBES := $(foreach arch,amd64 arm64,$(EMBEDDED)/icepak-probe-linux-$(arch).gz)
+# What launches instances, one at a time: LXD on two cores answers late, or not, when many start at once.
+ON_LXD = ./cmd/icepak ./cmd/internal/lxd/...
+QUICK = $(shell go list ./... | grep -vE '/cmd/(icepak|internal/lxd)(/|$$)')
+
+.PHONY: build
+build: probes ## build bin/icepak with the probes in it
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/icepak ./cmd/icepak
+
+.PHONY: probes
+probes: $(PROBES) ## build the guest's program for every architecture
+
+$(PROBES): $(EMBEDDED)/icepak-probe-linux-%.gz: FORCE
+	CGO_ENABLED=0 GOOS=linux GOARCH=$* go build -trimpath -buildvcs=false -ldflags '-s -w' -o bin/icepak-probe-linux-$* ./cmd/icepak-probe
+	gzip -9nc bin/icepak-probe-linux-$* >$@.new && mv $@.new $@
+
+FORCE:
+
+.PHONY: setup
+setup: ## ready this machine: packages, Go, LXD, a Debian image
+	.ci/setup
+
+.PHONY: test
+test: setup probes test-quick ## test everything, on a real LXD
+	go test -race -p 1 -parallel 1 -timeout 20m $(ON_LXD)
+
+.PHONY: test-quick
+test-quick: ## test what needs no LXD
+	go vet ./...
+	go test -race $(QUICK)
+
+.PHONY: bench
+bench: setup probes ## time a run beside what LXD itself takes
+	go test -run '^$$' -bench . -benchtime 5x -timeout 30m ./cmd/icepak
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (10s)
+	.ci/fuzz $(FUZZTIME)
+
+.PHONY: demo
+demo: setup build ## show icepak at work on this machine
+	.ci/demo
+
+.PHONY: lint
+lint: ## look for mistakes without running anything
+	test -z "$$(gofmt -l . | tee /dev/stderr)"
+	go vet ./...
+	GOOS=darwin go vet ./cmd/icepak
+	go run $(STATICCHECK) ./...
+	go run $(GOLANGCI_LINT) run
+	if command -v shellcheck >/dev/null; then shellcheck .ci/*; fi
+
+.PHONY: snapshot
+snapshot: ## build the release files into dist, without releasing
+	go run $(GORELEASER) release --snapshot --clean
+
+.PHONY: release
+release: ## build the release files of this tag and publish them
+	go run $(GORELEASER) release --clean
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin dist $(PROBES)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
