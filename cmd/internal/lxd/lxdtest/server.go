@@ -79,7 +79,8 @@ func Image(t testing.TB, options ...Option) string {
 
 func cleanup(t testing.TB, f func(context.Context) error) {
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		// LXD 5.0 may answer nothing for a minute after an exec whose client is gone.
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 		defer cancel()
 		if err := f(ctx); err != nil {
 			t.Error(err)
