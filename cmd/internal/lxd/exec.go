@@ -78,8 +78,10 @@ func (i *Instance) exec(ctx context.Context, r ExecRequest) (int, error) {
 		stderr := ws.MirrorWrite(conns["2"], cmp.Or(r.Stderr, io.Discard))
 		end, err = finish(ctx, stdout, stderr, ended)
 		conns.close()
-		_ = <-stdout // nothing is written any more: both are closed at their end
-		_ = <-stderr
+		for _, stream := range []<-chan error{stdout, stderr} {
+			for range stream { // until it is closed: then nothing is written any more
+			}
+		}
 		return err
 	})
 	if err != nil {

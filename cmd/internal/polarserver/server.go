@@ -96,7 +96,9 @@ func Serve(ctx context.Context, store *Store, opts Options) error {
 	if err := srv.Shutdown(stop); err != nil {
 		srv.Close() // what still runs is a download; its client asks again
 	}
-	_ = <-served // only says that the listener is closed
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve Polar: %w", err)
+	}
 	return nil
 }
 
