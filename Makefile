@@ -51,7 +51,7 @@ demo: setup build ## show icepak at work on this machine
 
 .PHONY: lint
 lint: ## look for mistakes without running anything
-	test -z "$$(gofmt -l . | tee /dev/stderr)"
+	unformatted=$$(gofmt -l .); echo "gofmt: $${unformatted:-ok}"; test -z "$$unformatted"
 	go vet ./...
 	GOOS=darwin go vet ./cmd/icepak
 	go run $(STATICCHECK) ./...
