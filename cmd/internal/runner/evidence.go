@@ -45,6 +45,7 @@ func (e *evidence) probe(ctx context.Context, guest Guest) error {
 		e.watch.Warn(err.Error() + "; asking once more")
 		clear(e.results)
 		clear(e.outcomes)
+		e.notReady = ""
 		err = e.attempt(ctx, guest)
 	}
 	return err

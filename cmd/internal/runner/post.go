@@ -118,7 +118,7 @@ func (r *Runner) promoteVersion(ctx context.Context, v *Version, jobs []Job, ima
 // unless it is required.
 func (v *Version) missing(jobs []Job, images []report.ImageResult) []string {
 	var missing []string
-	passed, seen := 0, map[Gate]bool{}
+	passed, tracked, seen := 0, 0, map[Gate]bool{}
 	for i, job := range jobs {
 		if job.Version != v {
 			continue
@@ -129,6 +129,9 @@ func (v *Version) missing(jobs []Job, images []report.ImageResult) []string {
 			switch found := images[i].Checks[k]; {
 			case found.Verdict == checks.Pass:
 				passed++
+				if c.ID != 0 {
+					tracked++
+				}
 			case c.Skip != "" && !c.Required:
 			default:
 				missing = append(missing, fmt.Sprintf("%s (%s) %s", c.Name, job.Image.Type, outcome(found.Verdict)))
@@ -144,12 +147,17 @@ func (v *Version) missing(jobs []Job, images []report.ImageResult) []string {
 		case seen[Gate{Type: g.Type, Check: g.Check}]:
 		case g.Passed:
 			passed++
+			tracked++
 		default:
 			missing = append(missing, fmt.Sprintf("%s (%s) has not passed yet", g.Check, g.Type))
 		}
 	}
-	if passed == 0 && len(missing) == 0 {
+	switch {
+	case len(missing) > 0:
+	case passed == 0:
 		missing = append(missing, "no check has passed")
+	case tracked == 0: // then Polar knows of no reason, and of other types nothing
+		missing = append(missing, "no check that Polar tracks has passed")
 	}
 	return missing
 }

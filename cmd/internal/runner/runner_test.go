@@ -184,6 +184,25 @@ func TestALostProbeIsAskedOnceMore(t *testing.T) {
 	}
 }
 
+func TestWhatALostProbeSaidDecidesNothing(t *testing.T) {
+	h := &host{}
+	h.probe = func(ctx context.Context, plan []byte, out Events) error {
+		if h.probed > 1 {
+			return probe.Serve(ctx, bytes.NewReader(plan), out, checks.Local())
+		}
+		var p probe.Plan
+		if err := json.Unmarshal(plan, &p); err != nil {
+			return err
+		}
+		fmt.Fprintf(out, `{"token":%q,"event":"not-ready","detail":"still starting"}`+"\n", p.Token)
+		return fmt.Errorf("%w: socket closed", ErrLost)
+	}
+	sum := run(t, Runner{}, job(h, command(t, 1, "good", "true")))
+	if sum.Verdict != checks.Pass || h.probed != 2 {
+		t.Errorf("%s after %d tries: %s", sum.Verdict, h.probed, sum.Images[0].Reason)
+	}
+}
+
 func TestOnlyVerdictsOnTheImageArePosted(t *testing.T) {
 	version := &Version{ID: 7, Cluster: 1}
 	for _, tt := range []struct {
@@ -283,6 +302,7 @@ func TestPromotionNeedsEveryGate(t *testing.T) {
 		{"a condition that does not hold", []Gate{gate("container", "a", false)}, []Check{command(t, 1, "a", "true"), skipped}, "promoted"},
 		{"unless it is required", []Gate{gate("container", "a", false)}, []Check{command(t, 1, "a", "true"), required}, "not promoted: gpu (container) was skipped"},
 		{"nothing passed at all", nil, []Check{skipped}, "not promoted: no check has passed"},
+		{"only what Polar does not track passed", nil, []Check{command(t, 0, "mine", "true")}, "not promoted: no check that Polar tracks has passed"},
 		{"passed earlier, nothing launched", []Gate{gate("container", "a", true)}, []Check{earlier}, "promoted"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
