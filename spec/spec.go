@@ -14,7 +14,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/upmaru/icepak/checks"
 )
@@ -66,12 +65,9 @@ type Options struct {
 	Env  map[string]string // for .Env and getEnv
 }
 
-// DefaultReadyTimeout bounds the wait for readiness.
-const DefaultReadyTimeout = 2 * time.Minute
-
 // newSpec returns a spec that says nothing yet.
 func newSpec() *Spec {
-	ready := checks.Ready{System: true, Timeout: checks.Duration(DefaultReadyTimeout)}
+	ready := checks.Ready{System: true, Timeout: checks.Duration(checks.DefaultReadyTimeout)}
 	return &Spec{Instance: Instance{Ready: ready}}
 }
 

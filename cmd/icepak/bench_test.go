@@ -24,15 +24,7 @@ import (
 // median of the pairs' ratios.
 func BenchmarkOneImage(b *testing.B) {
 	program := build(b)
-	p, err := newProject()
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		for _, left := range p.remove() {
-			b.Error(left)
-		}
-	})
+	p := openProject(b)
 	remote := lxdtest.Remote(b)
 	remote.Project = p.name
 	server, err := lxd.Connect(b.Context(), remote, "icepak-bench")

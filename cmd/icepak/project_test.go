@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"testing"
 	"time"
 
 	lxd "github.com/canonical/lxd/client"
@@ -38,6 +39,21 @@ func newProject() (*project, error) {
 	p.server = server.UseProject(p.name)
 	devices := maps.Clone(model.Devices)
 	return p, p.server.UpdateProfile("default", api.ProfilePut{Devices: devices}, "")
+}
+
+// openProject makes a project for a test, which fails if anything is left in it.
+func openProject(t testing.TB) *project {
+	t.Helper()
+	p, err := newProject()
+	if err != nil {
+		t.Fatalf("%v; .ci/setup readies this machine", err)
+	}
+	t.Cleanup(func() {
+		for _, left := range p.remove() {
+			t.Error(left)
+		}
+	})
+	return p
 }
 
 // remove deletes the project with all that is in it, and returns what should not

@@ -36,15 +36,7 @@ func TestItStaysSmall(t *testing.T) {
 		}
 	}
 
-	p, err := newProject()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		for _, left := range p.remove() {
-			t.Error(left)
-		}
-	})
+	p := openProject(t)
 	spec := filepath.Join(t.TempDir(), "spec.yaml")
 	if err := os.WriteFile(spec, []byte("checks: {up: {file: {/sbin/init: {exists: true}}}}"), 0o644); err != nil {
 		t.Fatal(err)
