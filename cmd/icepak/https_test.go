@@ -2,23 +2,15 @@ package main
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/hex"
-	"encoding/pem"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -44,7 +36,8 @@ func serveHTTPS(ts *testscript.TestScript, _ bool, _ []string) {
 	server.StartTLS()
 	ts.Defer(server.Close)
 
-	cert, key := clientPair(ts)
+	cert, key, err := lxd.NewIdentity("icepak")
+	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs("client.crt"), cert, 0o600))
 	ts.Check(os.WriteFile(ts.MkAbs("client.key"), key, 0o600))
 	sum := sha256.Sum256(server.Certificate().Raw)
@@ -52,20 +45,4 @@ func serveHTTPS(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Setenv("FINGERPRINT", hex.EncodeToString(sum[:]))
 	ts.Setenv("CERT", ts.MkAbs("client.crt"))
 	ts.Setenv("KEY", ts.MkAbs("client.key"))
-}
-
-// clientPair makes a certificate and its key, in PEM.
-func clientPair(ts *testscript.TestScript) (cert, key []byte) {
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	ts.Check(err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "icepak"},
-		NotAfter: time.Now().Add(time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	ts.Check(err)
-	raw, err := x509.MarshalECPrivateKey(private)
-	ts.Check(err)
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
-		pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: raw})
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/upmaru/icepak/cmd/internal/polarserver"
+	"github.com/upmaru/icepak/cmd/internal/polarstore"
 	"github.com/upmaru/icepak/cmd/internal/report"
 )
 
@@ -73,12 +73,12 @@ func (o dataOptions) folder(env *Env) (string, error) {
 }
 
 // use opens the store for f, and closes it.
-func (o dataOptions) use(ctx context.Context, env *Env, f func(*polarserver.Store) error) (err error) {
+func (o dataOptions) use(ctx context.Context, env *Env, f func(*polarstore.Store) error) (err error) {
 	dir, err := o.folder(env)
 	if err != nil {
 		return err
 	}
-	store, err := polarserver.Open(ctx, dir, polarserver.StoreOptions{})
+	store, err := polarstore.Open(ctx, dir, polarstore.Options{})
 	if err != nil {
 		return err
 	}
@@ -89,9 +89,9 @@ func (o dataOptions) use(ctx context.Context, env *Env, f func(*polarserver.Stor
 // polarMistake makes a usage error of what the store refuses because of what it
 // was asked for.
 func polarMistake(err error) error {
-	var missing *polarserver.NotFoundError
-	var refused *polarserver.RefusedError
-	var invalid polarserver.InvalidError
+	var missing *polarstore.NotFoundError
+	var refused *polarstore.RefusedError
+	var invalid polarstore.InvalidError
 	switch {
 	case errors.As(err, &missing):
 		return usageError{err: err, hint: fmt.Sprintf("icepak polar %s list shows what there is", missing.What)}
@@ -121,7 +121,7 @@ func (o listOptions) validate() error {
 
 // newListCommand returns the command that prints what there is of a thing.
 func newListCommand(env *Env, use, short, example string, rule cobra.PositionalArgs,
-	list func(ctx context.Context, store *polarserver.Store, args []string) (any, table, error)) *cobra.Command {
+	list func(ctx context.Context, store *polarstore.Store, args []string) (any, table, error)) *cobra.Command {
 	var opts listOptions
 	cmd := &cobra.Command{
 		Use:     use,
@@ -132,7 +132,7 @@ func newListCommand(env *Env, use, short, example string, rule cobra.PositionalA
 			if err := opts.validate(); err != nil {
 				return err
 			}
-			return opts.data.use(cmd.Context(), env, func(store *polarserver.Store) error {
+			return opts.data.use(cmd.Context(), env, func(store *polarstore.Store) error {
 				all, t, err := list(cmd.Context(), store, args)
 				if err != nil {
 					return err

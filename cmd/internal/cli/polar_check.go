@@ -5,8 +5,7 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-
-	"github.com/upmaru/icepak/cmd/internal/polarserver"
+	"github.com/upmaru/icepak/cmd/internal/polarstore"
 )
 
 func newPolarCheckCommand(env *Env) *cobra.Command {
@@ -33,7 +32,7 @@ func newPolarCheckAddCommand(env *Env) *cobra.Command {
 		Example: "  icepak polar check add ipv4 ipv6",
 		Args:    usage(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return data.use(cmd.Context(), env, func(store *polarserver.Store) error {
+			return data.use(cmd.Context(), env, func(store *polarstore.Store) error {
 				added, err := store.AddChecks(cmd.Context(), args...)
 				for _, c := range added {
 					fmt.Fprintf(env.Out, "added check %s\n", c.Slug)
@@ -46,7 +45,7 @@ func newPolarCheckAddCommand(env *Env) *cobra.Command {
 	return cmd
 }
 
-func listChecks(ctx context.Context, store *polarserver.Store, _ []string) (any, table, error) {
+func listChecks(ctx context.Context, store *polarstore.Store, _ []string) (any, table, error) {
 	all, err := store.Checks(ctx)
 	t := table{{"CHECK"}}
 	for _, c := range all {

@@ -6,8 +6,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
-
-	"github.com/upmaru/icepak/cmd/internal/polarserver"
+	"github.com/upmaru/icepak/cmd/internal/polarstore"
 )
 
 func newPolarClusterCommand(env *Env) *cobra.Command {
@@ -29,7 +28,7 @@ func newPolarClusterCommand(env *Env) *cobra.Command {
 // polarClusterAddOptions are the flags of icepak polar cluster add.
 type polarClusterAddOptions struct {
 	data      dataOptions
-	cluster   polarserver.Cluster
+	cluster   polarstore.Cluster
 	cert, key string // files
 }
 
@@ -73,9 +72,9 @@ func runPolarClusterAdd(ctx context.Context, env *Env, opts polarClusterAddOptio
 		if err != nil {
 			return usageError{err: fmt.Errorf("--client-key: %w", err)}
 		}
-		opts.cluster.Certificate, opts.cluster.PrivateKey = string(cert), polarserver.Secret(key)
+		opts.cluster.Certificate, opts.cluster.PrivateKey = string(cert), polarstore.Secret(key)
 	}
-	return opts.data.use(ctx, env, func(store *polarserver.Store) error {
+	return opts.data.use(ctx, env, func(store *polarstore.Store) error {
 		c, err := store.AddCluster(ctx, opts.cluster)
 		if err != nil {
 			return err
@@ -94,7 +93,7 @@ type clusterJSON struct {
 	Endpoint string `json:"endpoint"`
 }
 
-func listClusters(ctx context.Context, store *polarserver.Store, _ []string) (any, table, error) {
+func listClusters(ctx context.Context, store *polarstore.Store, _ []string) (any, table, error) {
 	all, err := store.Clusters(ctx)
 	told := []clusterJSON{}
 	t := table{{"CLUSTER", "TYPE", "ARCH", "STATE", "ENDPOINT"}}
@@ -114,7 +113,7 @@ func newPolarClusterRemoveCommand(env *Env) *cobra.Command {
 		Example: "  icepak polar cluster remove rack1",
 		Args:    usage(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return data.use(cmd.Context(), env, func(store *polarserver.Store) error {
+			return data.use(cmd.Context(), env, func(store *polarstore.Store) error {
 				if err := store.RemoveCluster(cmd.Context(), args[0]); err != nil {
 					return err
 				}

@@ -10,9 +10,8 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"github.com/upmaru/icepak/cmd/internal/polarstore"
 	"golang.org/x/term"
-
-	"github.com/upmaru/icepak/cmd/internal/polarserver"
 )
 
 // polarPasswordOptions are the flags of icepak polar password.
@@ -50,7 +49,7 @@ func runPolarPassword(ctx context.Context, env *Env, opts polarPasswordOptions) 
 			return err
 		}
 	}
-	err := opts.data.use(ctx, env, func(store *polarserver.Store) error {
+	err := opts.data.use(ctx, env, func(store *polarstore.Store) error {
 		return store.SetPassword(ctx, password)
 	})
 	if err == nil && opts.generate {

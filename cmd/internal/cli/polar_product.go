@@ -8,8 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/upmaru/icepak/cmd/internal/polarserver"
+	"github.com/upmaru/icepak/cmd/internal/polarstore"
 )
 
 func newPolarProductCommand(env *Env) *cobra.Command {
@@ -59,7 +58,7 @@ func runPolarProductAdd(ctx context.Context, env *Env, opts polarProductAddOptio
 	if err != nil {
 		return err
 	}
-	return opts.data.use(ctx, env, func(store *polarserver.Store) error {
+	return opts.data.use(ctx, env, func(store *polarstore.Store) error {
 		p, err := store.AddProduct(ctx, opts.key, requirements)
 		if err != nil {
 			return err
@@ -82,7 +81,7 @@ func parsePairs(flag string, pairs []string) (map[string]string, error) {
 	return all, nil
 }
 
-func listProducts(ctx context.Context, store *polarserver.Store, _ []string) (any, table, error) {
+func listProducts(ctx context.Context, store *polarstore.Store, _ []string) (any, table, error) {
 	all, err := store.Products(ctx)
 	t := table{{"PRODUCT", "REQUIREMENTS"}}
 	for _, p := range all {

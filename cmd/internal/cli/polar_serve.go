@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/upmaru/icepak/cmd/internal/polarserver"
+	"github.com/upmaru/icepak/cmd/internal/polarstore"
 )
 
 // polarServeOptions are the flags of icepak polar serve.
@@ -37,7 +38,7 @@ TLS: to serve other machines, put a proxy with TLS before it.`,
 	f := cmd.Flags()
 	opts.data.flags(f)
 	f.StringVar(&opts.listen, "listen", "127.0.0.1:8080", "the `address` to listen on; port 0 picks a free one")
-	f.IntVar(&opts.keep, "keep", 0, fmt.Sprintf("how many active versions a product keeps, from now on (at first %d)", polarserver.DefaultKeep))
+	f.IntVar(&opts.keep, "keep", 0, fmt.Sprintf("how many active versions a product keeps, from now on (at first %d)", polarstore.DefaultKeep))
 	return cmd
 }
 
@@ -46,7 +47,7 @@ func runPolarServe(ctx context.Context, env *Env, opts polarServeOptions) error 
 	if err != nil {
 		return usagef("--listen: want host:port, got %q", opts.listen)
 	}
-	return opts.data.use(ctx, env, func(store *polarserver.Store) error {
+	return opts.data.use(ctx, env, func(store *polarstore.Store) error {
 		if opts.keep > 0 {
 			if err := store.SetKeep(ctx, opts.keep); err != nil {
 				return err

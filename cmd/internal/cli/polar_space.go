@@ -9,8 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/upmaru/icepak/cmd/internal/polarserver"
+	"github.com/upmaru/icepak/cmd/internal/polarstore"
 )
 
 func newPolarSpaceCommand(env *Env) *cobra.Command {
@@ -65,7 +64,7 @@ func runPolarSpaceAdd(ctx context.Context, env *Env, opts polarSpaceAddOptions) 
 			return usagef("--url: want http://host:port, got %q", opts.url)
 		}
 	}
-	return opts.data.use(ctx, env, func(store *polarserver.Store) error {
+	return opts.data.use(ctx, env, func(store *polarstore.Store) error {
 		sp, token, err := store.AddSpace(ctx, opts.channel, opts.typ)
 		if err != nil {
 			return err
@@ -76,7 +75,7 @@ func runPolarSpaceAdd(ctx context.Context, env *Env, opts polarSpaceAddOptions) 
 	})
 }
 
-func listSpaces(ctx context.Context, store *polarserver.Store, _ []string) (any, table, error) {
+func listSpaces(ctx context.Context, store *polarstore.Store, _ []string) (any, table, error) {
 	all, err := store.Spaces(ctx)
 	t := table{{"SPACE", "CHANNEL", "TYPE", "CREATED"}}
 	for _, sp := range all {
@@ -98,7 +97,7 @@ func newPolarSpaceRemoveCommand(env *Env) *cobra.Command {
 			if err != nil {
 				return usagef("want a space's number, got %q", args[0])
 			}
-			return data.use(cmd.Context(), env, func(store *polarserver.Store) error {
+			return data.use(cmd.Context(), env, func(store *polarstore.Store) error {
 				if err := store.RemoveSpace(cmd.Context(), id); err != nil {
 					return err
 				}

@@ -8,8 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/upmaru/icepak/cmd/internal/polarserver"
+	"github.com/upmaru/icepak/cmd/internal/polarstore"
 )
 
 func newPolarVersionCommand(env *Env) *cobra.Command {
@@ -70,10 +69,10 @@ Importing the same again brings back files that are gone, and else changes nothi
 }
 
 func runPolarVersionImport(ctx context.Context, env *Env, opts polarVersionImportOptions) error {
-	return opts.data.use(ctx, env, func(store *polarserver.Store) error {
+	return opts.data.use(ctx, env, func(store *polarstore.Store) error {
 		if opts.createProduct {
 			_, err := store.AddProduct(ctx, opts.product, nil)
-			if exists := (*polarserver.RefusedError)(nil); err != nil && !errors.As(err, &exists) {
+			if exists := (*polarstore.RefusedError)(nil); err != nil && !errors.As(err, &exists) {
 				return err
 			}
 		}
@@ -99,15 +98,15 @@ func runPolarVersionImport(ctx context.Context, env *Env, opts polarVersionImpor
 }
 
 // by says whose events those of the command line are.
-func by(env *Env, comment string) polarserver.By {
+func by(env *Env, comment string) polarstore.By {
 	actor := "command line"
 	if user := env.Getenv("USER"); user != "" {
 		actor = user
 	}
-	return polarserver.By{Actor: actor, Comment: comment}
+	return polarstore.By{Actor: actor, Comment: comment}
 }
 
-func listVersions(ctx context.Context, store *polarserver.Store, args []string) (any, table, error) {
+func listVersions(ctx context.Context, store *polarstore.Store, args []string) (any, table, error) {
 	key := ""
 	if len(args) > 0 {
 		p, err := store.Product(ctx, args[0])
@@ -125,10 +124,10 @@ func listVersions(ctx context.Context, store *polarserver.Store, args []string) 
 }
 
 // findVersion returns a product's version.
-func findVersion(ctx context.Context, store *polarserver.Store, key, serial string) (polarserver.Version, error) {
+func findVersion(ctx context.Context, store *polarstore.Store, key, serial string) (polarstore.Version, error) {
 	p, err := store.Product(ctx, key)
 	if err != nil {
-		return polarserver.Version{}, err
+		return polarstore.Version{}, err
 	}
 	return store.Version(ctx, p.ID, serial)
 }
@@ -141,7 +140,7 @@ func newPolarVersionShowCommand(env *Env) *cobra.Command {
 		Example: "  icepak polar version show debian:bookworm:amd64:default 20261122-01",
 		Args:    usage(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return data.use(cmd.Context(), env, func(store *polarserver.Store) error {
+			return data.use(cmd.Context(), env, func(store *polarstore.Store) error {
 				return showVersion(cmd.Context(), env, store, args[0], args[1])
 			})
 		},
@@ -150,7 +149,7 @@ func newPolarVersionShowCommand(env *Env) *cobra.Command {
 	return cmd
 }
 
-func showVersion(ctx context.Context, env *Env, store *polarserver.Store, key, serial string) error {
+func showVersion(ctx context.Context, env *Env, store *polarstore.Store, key, serial string) error {
 	v, err := findVersion(ctx, store, key, serial)
 	if err != nil {
 		return err
@@ -212,7 +211,7 @@ what the version has passed: that is what icepak test --promote is for.`,
 		Example: `  icepak polar version event debian:bookworm:amd64:default 20261122-01 deactivate --comment "no IPv6 at boot"`,
 		Args:    usage(cobra.ExactArgs(3)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return data.use(cmd.Context(), env, func(store *polarserver.Store) error {
+			return data.use(cmd.Context(), env, func(store *polarstore.Store) error {
 				return fireVersion(cmd.Context(), env, store, args, comment)
 			})
 		},
@@ -223,7 +222,7 @@ what the version has passed: that is what icepak test --promote is for.`,
 	return cmd
 }
 
-func fireVersion(ctx context.Context, env *Env, store *polarserver.Store, args []string, comment string) error {
+func fireVersion(ctx context.Context, env *Env, store *polarstore.Store, args []string, comment string) error {
 	key, serial, event := args[0], args[1], args[2]
 	switch event {
 	case "test", "activate", "deactivate":

@@ -1,17 +1,14 @@
 package polarserver
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
-	"errors"
-	"math/big"
+	"crypto/sha256"
+	"encoding/hex"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
-	"time"
+
+	"github.com/upmaru/icepak/cmd/internal/polarstore"
 )
 
 const (
@@ -19,14 +16,11 @@ const (
 	testSerial = "20260102-01"
 )
 
-// clock is a time that a test moves.
-type clock struct{ t time.Time }
-
-func (c *clock) now() time.Time { return c.t }
-
-func openStore(t *testing.T, dir string) *Store {
+// newStore makes a store, whose folder it returns too.
+func newStore(t *testing.T) (s *polarstore.Store, dir string) {
 	t.Helper()
-	s, err := Open(t.Context(), dir, StoreOptions{})
+	dir = filepath.Join(t.TempDir(), "polar")
+	s, err := polarstore.Open(t.Context(), dir, polarstore.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,74 +29,37 @@ func openStore(t *testing.T, dir string) *Store {
 			t.Error(err)
 		}
 	})
-	return s
+	return s, dir
 }
 
-func newStore(t *testing.T) *Store {
+// importBuild makes a version of a container in the product testKey, and fires
+// events on it.
+func importBuild(t *testing.T, s *polarstore.Store, serial string, events ...string) polarstore.Version {
 	t.Helper()
-	return openStore(t, filepath.Join(t.TempDir(), "polar"))
-}
-
-// writeBuild writes a build's files, whose contents are all different for
-// different seeds.
-func writeBuild(t *testing.T, seed string, names ...string) string {
-	t.Helper()
-	dir := t.TempDir()
-	for _, name := range names {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(name+" of "+seed), 0o600); err != nil {
+	build := t.TempDir()
+	for _, name := range []string{"incus.tar.xz", "rootfs.squashfs"} {
+		if err := os.WriteFile(filepath.Join(build, name), []byte(name+" of "+serial), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return dir
-}
-
-// importBuild makes a version of a container in the product testKey.
-func importBuild(t *testing.T, s *Store, serial string) Version {
-	t.Helper()
-	if _, err := s.AddProduct(t.Context(), testKey, nil); err != nil && !isRefused(err) {
-		t.Fatal(err)
+	if _, err := s.Product(t.Context(), testKey); err != nil {
+		if _, err := s.AddProduct(t.Context(), testKey, nil); err != nil {
+			t.Fatal(err)
+		}
 	}
-	done, err := s.ImportVersion(t.Context(), testKey, serial, writeBuild(t, serial, "incus.tar.xz", "rootfs.squashfs"))
+	done, err := s.ImportVersion(t.Context(), testKey, serial, build)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, event := range events {
+		if _, err := s.FireVersion(t.Context(), done.Version.ID, event, polarstore.By{Actor: "test"}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return done.Version
 }
 
-// fire fires events on a version that are to be taken.
-func fire(t *testing.T, s *Store, v Version, events ...string) {
-	t.Helper()
-	for _, event := range events {
-		if _, err := s.FireVersion(t.Context(), v.ID, event, By{Actor: "test"}); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// testCluster is a cluster with a key pair of its own.
-func testCluster(t *testing.T, name string) Cluster {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Cluster{
-		Name: name, Type: "lxd", Arch: "amd64", Endpoint: "https://" + name + ".example.com:8443",
-		Certificate: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})),
-		PrivateKey:  Secret(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
-	}
-}
-
-func isRefused(err error) bool {
-	var refused *RefusedError
-	return errors.As(err, &refused)
+func sum(parts ...string) string {
+	h := sha256.Sum256([]byte(strings.Join(parts, "")))
+	return hex.EncodeToString(h[:])
 }

@@ -2,8 +2,6 @@ package polarserver
 
 import (
 	"bufio"
-	"database/sql"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -17,6 +15,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/upmaru/icepak/cmd/internal/lxd"
+	"github.com/upmaru/icepak/cmd/internal/polarstore"
 )
 
 // An exchange is one that was recorded on a running Polar.
@@ -61,8 +62,7 @@ func differences() []difference {
 // TestAnswersAsPolarDoes replays what was recorded on a running Polar, in its
 // order and against the same fixtures, and compares status and shape.
 func TestAnswersAsPolarDoes(t *testing.T) {
-	s := newStore(t)
-	setUpRecorded(t, s)
+	s, secrets := setUpRecorded(t)
 	h := New(s, Options{})
 	versions := map[string]string{} // ids of versions, recorded to ours
 	different := map[int]difference{}
@@ -79,7 +79,7 @@ func TestAnswersAsPolarDoes(t *testing.T) {
 		if m := inPath.FindStringSubmatch(path); m != nil && versions[m[1]] != "" {
 			path = strings.Replace(path, m[0], "/versions/"+versions[m[1]]+"/", 1)
 		}
-		rec := replay(h, ex, path)
+		rec := replay(h, ex, path, secrets)
 
 		if d, ok := different[line]; ok {
 			if rec.Code != d.status || ex.Status != d.polar {
@@ -141,8 +141,9 @@ func readExchanges(t *testing.T) []exchange {
 	return all
 }
 
-// setUpRecorded makes what the recorded Polar had when the recording began.
-func setUpRecorded(t *testing.T, s *Store) {
+// setUpRecorded makes what the recorded Polar had when the recording began. It
+// returns what of the recorded secrets stands for which of the store's.
+func setUpRecorded(t *testing.T) (*polarstore.Store, *strings.Replacer) {
 	t.Helper()
 	ctx := t.Context()
 	must := func(_ any, err error) {
@@ -151,47 +152,62 @@ func setUpRecorded(t *testing.T, s *Store) {
 			t.Fatal(err)
 		}
 	}
+	var now time.Time // as the store sees it
+	dir := filepath.Join(t.TempDir(), "polar")
+	s, err := polarstore.Open(ctx, dir, polarstore.Options{Now: func() time.Time { return now }})
+	must(nil, err)
+	t.Cleanup(func() { must(nil, s.Close()) })
+
+	var secrets []string
 	must(nil, s.SetPassword(ctx, "bot-password-0123456789"))
-	for token, expires := range map[string]time.Time{
-		"na52ir6cjcuuGrtdqOHRnUw2scJGFSgZv4kUO2VqwFs=": time.Now().Add(time.Hour),
-		"ie+ShiToXEsMjar5LgehBWFDVzfJcaRMGrlqdoxP7Co=": time.Now().Add(time.Hour),
-		"HSBXnfroj4CXbJLLUyQaG+clwaea5MakqyURwDW+JQ8=": time.Now().Add(-24 * time.Hour),
+	for recorded, created := range map[string]time.Time{
+		"na52ir6cjcuuGrtdqOHRnUw2scJGFSgZv4kUO2VqwFs=": time.Now(),
+		"ie+ShiToXEsMjar5LgehBWFDVzfJcaRMGrlqdoxP7Co=": time.Now(),
+		"HSBXnfroj4CXbJLLUyQaG+clwaea5MakqyURwDW+JQ8=": time.Now().Add(-61 * 24 * time.Hour),
 	} {
-		secret, err := base64.StdEncoding.DecodeString(token)
+		now = created
+		token, err := s.CreateSession(ctx, "bot-password-0123456789")
 		must(nil, err)
-		must(nil, s.update(ctx, func(tx *sql.Tx) error {
-			_, err := tx.ExecContext(ctx, "INSERT INTO sessions VALUES (?, 0, ?)", tokenHash(secret), millis(expires))
-			return err
-		}))
+		secrets = append(secrets, recorded, token)
+	}
+	now = time.Now()
+	for _, sp := range []struct{ channel, typ, recorded string }{
+		{"testing", "lxd", "3b11ce5115f41c11acffb32e"},
+		{"active", "lxd", "84fc1cc01008b718208269fa"},
+		{"active", "incus", "efbbfebcc5cfa64142d2d330"},
+		{"testing", "incus", "1de83841b4c8113dbe45d3e6"},
+	} {
+		_, token, err := s.AddSpace(ctx, sp.channel, sp.typ)
+		must(nil, err)
+		secrets = append(secrets, sp.recorded, token)
 	}
 	for _, key := range []string{"debian:bookworm:amd64:default", "alpine:3.19:amd64:default", "debian:bookworm:amd64:contract"} {
 		must(s.AddProduct(ctx, key, map[string]string{"secureboot": "false"}))
 	}
 	must(s.AddChecks(ctx, "ipv4", "ipv6", "package-install", "service-start", "gpu"))
-	healthy, sick := testCluster(t, "one"), testCluster(t, "two")
-	sick.State = "unhealthy"
-	must(s.AddCluster(ctx, healthy))
-	must(s.AddCluster(ctx, sick))
-	must(s.addSpace(ctx, "testing", "lxd", "3b11ce5115f41c11acffb32e"))
-	must(s.addSpace(ctx, "active", "lxd", "84fc1cc01008b718208269fa"))
-	must(s.addSpace(ctx, "active", "incus", "efbbfebcc5cfa64142d2d330"))
-	must(s.addSpace(ctx, "testing", "incus", "1de83841b4c8113dbe45d3e6"))
-	dir := "images/debian/bookworm/amd64/contract/1795357939a"
-	must(nil, s.files.MkdirAll(dir, 0o700))
+	cert, key, err := lxd.NewIdentity("tester")
+	must(nil, err)
+	for name, state := range map[string]string{"one": "healthy", "two": "unhealthy"} {
+		must(s.AddCluster(ctx, polarstore.Cluster{Name: name, Type: "lxd", Arch: "amd64", State: state,
+			Endpoint: "https://" + name + ".example.com:8443", Certificate: string(cert), PrivateKey: polarstore.Secret(key)}))
+	}
+	files := filepath.Join(dir, "files/images/debian/bookworm/amd64/contract/1795357939a")
+	must(nil, os.MkdirAll(files, 0o700))
 	for name, size := range map[string]int64{"incus.tar.xz": 296, "rootfs.squashfs": 68423680} {
-		f, err := s.files.Create(filepath.Join(dir, name))
+		f, err := os.Create(filepath.Join(files, name))
 		must(nil, err)
 		must(nil, f.Truncate(size))
 		must(nil, f.Close())
 	}
+	return s, strings.NewReplacer(secrets...)
 }
 
-func replay(h http.Handler, ex exchange, path string) *httptest.ResponseRecorder {
+func replay(h http.Handler, ex exchange, path string, secrets *strings.Replacer) *httptest.ResponseRecorder {
 	body := ""
 	if ex.Req != nil {
 		body = *ex.Req
 	}
-	r := httptest.NewRequest(ex.Method, path, strings.NewReader(body))
+	r := httptest.NewRequest(ex.Method, secrets.Replace(path), strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	switch ex.Label {
 	case "form body":
@@ -202,7 +218,7 @@ func replay(h http.Handler, ex exchange, path string) *httptest.ResponseRecorder
 		r.Header.Set("Accept", "text/html")
 	}
 	if ex.Auth != nil {
-		r.Header.Set("Authorization", *ex.Auth)
+		r.Header.Set("Authorization", secrets.Replace(*ex.Auth))
 	}
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, r)

@@ -7,6 +7,8 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
+
+	"github.com/upmaru/icepak/cmd/internal/polarstore"
 )
 
 // Requests are small: a version's files do not come through the API.
@@ -15,7 +17,7 @@ const maxBody = 1 << 20
 // Fields are the values of a request, and what is wrong with them.
 type fields struct {
 	values map[string]json.RawMessage
-	wrong  InvalidError
+	wrong  polarstore.InvalidError
 }
 
 // readFields reads a request of the form {"name": {…}}. Fields in it that
@@ -32,7 +34,7 @@ func readFields(w http.ResponseWriter, r *http.Request, name string) (*fields, e
 	if json.Unmarshal(body, &top) != nil || json.Unmarshal(top[name], &values) != nil || values == nil {
 		return nil, errBadRequest
 	}
-	return &fields{values, InvalidError{}}, nil
+	return &fields{values, polarstore.InvalidError{}}, nil
 }
 
 // missing tells whether there is no value, and notes it as wrong.
@@ -41,14 +43,14 @@ func (f *fields) missing(name string) bool {
 	if len(raw) > 0 && !bytes.Equal(raw, []byte("null")) {
 		return false
 	}
-	f.wrong[name] = blank
+	f.wrong[name] = polarstore.Blank
 	return true
 }
 
 // text returns the value of a field that is a string.
 func (f *fields) text(name string) (s string) {
 	if !f.missing(name) && json.Unmarshal(f.values[name], &s) != nil {
-		f.wrong[name] = invalid
+		f.wrong[name] = polarstore.Invalid
 	}
 	return s
 }
@@ -65,7 +67,7 @@ func (f *fields) number(name string) (n int64) {
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
-		f.wrong[name] = invalid
+		f.wrong[name] = polarstore.Invalid
 	}
 	return n
 }
@@ -73,7 +75,7 @@ func (f *fields) number(name string) (n int64) {
 // decode decodes the value of a field into v.
 func (f *fields) decode(name string, v any) {
 	if !f.missing(name) && json.Unmarshal(f.values[name], v) != nil {
-		f.wrong[name] = invalid
+		f.wrong[name] = polarstore.Invalid
 	}
 }
 

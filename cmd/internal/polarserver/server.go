@@ -17,6 +17,8 @@ import (
 	"runtime/debug"
 	"strconv"
 	"time"
+
+	"github.com/upmaru/icepak/cmd/internal/polarstore"
 )
 
 // Options are what New and Serve may be told.
@@ -29,7 +31,7 @@ type Options struct {
 }
 
 type server struct {
-	store *Store
+	store *polarstore.Store
 	log   *slog.Logger
 	// hashing bounds how many passwords are compared at once, since that is slow
 	// on purpose and anybody may ask for it.
@@ -37,8 +39,8 @@ type server struct {
 }
 
 // New returns a handler that serves the store.
-func New(store *Store, opts Options) http.Handler {
-	s := &server{store: store, log: opts.Logger, hashing: make(chan struct{}, 2)}
+func New(st *polarstore.Store, opts Options) http.Handler {
+	s := &server{store: st, log: opts.Logger, hashing: make(chan struct{}, 2)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -66,13 +68,13 @@ func New(store *Store, opts Options) http.Handler {
 
 // Serve serves the store until ctx is done. It then lets running requests end,
 // within limits.
-func Serve(ctx context.Context, store *Store, opts Options) error {
+func Serve(ctx context.Context, st *polarstore.Store, opts Options) error {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", opts.Listen)
 	if err != nil {
 		return fmt.Errorf("serve Polar: %w", err)
 	}
 	srv := &http.Server{
-		Handler:           New(store, opts),
+		Handler:           New(st, opts),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute, // of a request with its body, which is small
 		IdleTimeout:       2 * time.Minute,
@@ -130,18 +132,18 @@ func (s *server) handle(h handler) http.Handler {
 
 // fail answers with the status that fits the error.
 func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
-	var missing *NotFoundError
-	var refused *RefusedError
-	var wrong InvalidError
+	var missing *polarstore.NotFoundError
+	var refused *polarstore.RefusedError
+	var wrong polarstore.InvalidError
 	var large *http.MaxBytesError
 	switch {
 	case errors.Is(err, errNotFound), errors.As(err, &missing):
 		detail(w, http.StatusNotFound, "Not Found")
 	case errors.Is(err, errBadRequest):
 		detail(w, http.StatusBadRequest, "Bad Request")
-	case errors.Is(err, ErrWrongPassword):
+	case errors.Is(err, polarstore.ErrWrongPassword):
 		detail(w, http.StatusUnauthorized, "Unauthorized")
-	case errors.Is(err, ErrNoSession):
+	case errors.Is(err, polarstore.ErrNoSession):
 		answer(w, http.StatusUnauthorized, map[string]string{"status": "unauthorized"})
 	case errors.As(err, &large):
 		detail(w, http.StatusRequestEntityTooLarge, "Request Entity Too Large")

@@ -2,6 +2,8 @@ package polarserver
 
 import (
 	"net/http"
+
+	"github.com/upmaru/icepak/cmd/internal/polarstore"
 )
 
 // publisher is the actor of what comes through the API: whoever has the password.
@@ -43,5 +45,5 @@ func (s *server) createSession(w http.ResponseWriter, r *http.Request) error {
 // getStorage would name the bucket that files are uploaded to. This server takes
 // files from its own machine only, by ImportVersion.
 func (s *server) getStorage(http.ResponseWriter, *http.Request) error {
-	return &NotFoundError{"storage", "for uploads"}
+	return &polarstore.NotFoundError{What: "storage", Name: "for uploads"}
 }

@@ -3,6 +3,8 @@ package polarserver
 import (
 	"context"
 	"net/http"
+
+	"github.com/upmaru/icepak/cmd/internal/polarstore"
 )
 
 func (s *server) getChecks(w http.ResponseWriter, r *http.Request) error {
@@ -87,7 +89,7 @@ func (s *server) fireAssessment(w http.ResponseWriter, r *http.Request) error {
 }
 
 // fire answers a request for an event on what its path names.
-func (s *server) fire(w http.ResponseWriter, r *http.Request, fire func(context.Context, int64, string, By) (Event, error)) error {
+func (s *server) fire(w http.ResponseWriter, r *http.Request, fire func(context.Context, int64, string, polarstore.By) (polarstore.Event, error)) error {
 	id, err := pathID(r)
 	if err != nil {
 		return err
@@ -100,7 +102,7 @@ func (s *server) fire(w http.ResponseWriter, r *http.Request, fire func(context.
 	if err := f.err(); err != nil {
 		return err
 	}
-	ev, err := fire(r.Context(), id, name, By{Actor: publisher})
+	ev, err := fire(r.Context(), id, name, polarstore.By{Actor: publisher})
 	if err != nil {
 		return err
 	}

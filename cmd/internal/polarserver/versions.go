@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+
+	"github.com/upmaru/icepak/cmd/internal/polarstore"
 )
 
 func (s *server) getProduct(w http.ResponseWriter, r *http.Request) error {
@@ -63,13 +65,13 @@ func (s *server) createVersion(w http.ResponseWriter, r *http.Request) error {
 }
 
 // items returns the value of a field that is a list of items.
-func (f *fields) items(name string) []Item {
+func (f *fields) items(name string) []polarstore.Item {
 	var list []map[string]json.RawMessage
 	f.decode(name, &list)
-	var items []Item
+	var items []polarstore.Item
 	for _, values := range list {
-		one := &fields{values, InvalidError{}}
-		it := Item{
+		one := &fields{values, polarstore.InvalidError{}}
+		it := polarstore.Item{
 			Name: one.text("name"), FileType: one.text("file_type"), Hash: one.text("hash"),
 			Size: one.number("size"), Path: one.text("path"), Combined: map[string]string{},
 		}

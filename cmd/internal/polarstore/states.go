@@ -1,4 +1,4 @@
-package polarserver
+package polarstore
 
 import (
 	"context"
@@ -66,7 +66,7 @@ func assessmentStates() machine {
 func (m machine) fire(ctx context.Context, tx *sql.Tx, id int64, event string, by By, now time.Time) (Event, error) {
 	i := slices.IndexFunc(m.moves, func(mv move) bool { return mv.event == event })
 	if i < 0 {
-		return Event{}, InvalidError{"name": invalid}
+		return Event{}, InvalidError{"name": Invalid}
 	}
 	mv := m.moves[i]
 	var from string

@@ -1,4 +1,6 @@
-package polarserver
+// Package polarstore is the memory of the embedded Polar: a SQLite database and
+// the files of images, in one folder.
+package polarstore
 
 import (
 	"context"
@@ -33,8 +35,8 @@ type Store struct {
 	now   func() time.Time
 }
 
-// StoreOptions are what Open may be told.
-type StoreOptions struct {
+// Options are what Open may be told.
+type Options struct {
 	Now func() time.Time // time.Now where nil
 }
 
@@ -45,7 +47,7 @@ const (
 
 // Open opens the store in the folder dir, and makes it where there is none.
 // Nobody but the folder's owner gets to read it.
-func Open(ctx context.Context, dir string, opts StoreOptions) (_ *Store, err error) {
+func Open(ctx context.Context, dir string, opts Options) (_ *Store, err error) {
 	dir, err = filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open data folder: %w", err)

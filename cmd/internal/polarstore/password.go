@@ -1,4 +1,4 @@
-package polarserver
+package polarstore
 
 import (
 	"crypto/rand"

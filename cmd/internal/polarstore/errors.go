@@ -1,4 +1,4 @@
-package polarserver
+package polarstore
 
 import (
 	"errors"
@@ -40,6 +40,6 @@ func (e InvalidError) Error() string {
 
 // The messages that an InvalidError has for a field that is missing or wrong.
 const (
-	blank   = "can't be blank"
-	invalid = "is invalid"
+	Blank   = "can't be blank"
+	Invalid = "is invalid"
 )

@@ -1,4 +1,4 @@
-package polarserver
+package polarstore
 
 import (
 	"context"
@@ -66,8 +66,8 @@ func (s *Store) RemoveSpace(ctx context.Context, id int64) error {
 	return s.remove(ctx, "space", "DELETE FROM spaces WHERE id = ?", strconv.FormatInt(id, 10))
 }
 
-// findSpace returns the space that the token opens.
-func (s *Store) findSpace(ctx context.Context, token string) (Space, error) {
+// FindSpace returns the space that the token opens.
+func (s *Store) FindSpace(ctx context.Context, token string) (Space, error) {
 	sp, err := scanSpace(s.read.QueryRowContext(ctx, "SELECT id, channel, type, created_at FROM spaces WHERE token_hash = ?",
 		tokenHash([]byte(token))).Scan)
 	if errors.Is(err, sql.ErrNoRows) {

@@ -1,4 +1,4 @@
-package polarserver
+package polarstore
 
 import (
 	"context"
@@ -73,7 +73,7 @@ const selectAssessment = `SELECT a.id, c.slug, a.instance_type, a.state, coalesc
 // the cluster.
 func (s *Store) Assessment(ctx context.Context, versionID, checkID, clusterID int64, instanceType string) (Assessment, error) {
 	if instanceType != "container" && instanceType != "vm" {
-		return Assessment{}, InvalidError{"instance_type": invalid}
+		return Assessment{}, InvalidError{"instance_type": Invalid}
 	}
 	var a Assessment
 	err := s.update(ctx, func(tx *sql.Tx) (err error) {

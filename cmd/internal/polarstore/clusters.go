@@ -1,4 +1,4 @@
-package polarserver
+package polarstore
 
 import (
 	"context"
@@ -62,7 +62,7 @@ func (s *Store) AddCluster(ctx context.Context, c Cluster) (Cluster, error) {
 func checkCluster(c Cluster) error {
 	wrong := InvalidError{}
 	if c.Name == "" || !printable(c.Name) {
-		wrong["name"] = invalid
+		wrong["name"] = Invalid
 	}
 	if c.Type != "lxd" && c.Type != "incus" {
 		wrong["type"] = "must be lxd or incus"

@@ -1,4 +1,4 @@
-package polarserver
+package polarstore
 
 import (
 	"context"
@@ -39,7 +39,7 @@ func TestOpenLeavesForeignFoldersAlone(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "letters.txt"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := Open(t.Context(), dir, StoreOptions{}); err == nil {
+	if s, err := Open(t.Context(), dir, Options{}); err == nil {
 		s.Close()
 		t.Fatal("opened")
 	}
@@ -54,7 +54,7 @@ func TestOpenRefusesNewerSchema(t *testing.T) {
 	if _, err := s.write.ExecContext(t.Context(), "PRAGMA user_version = 1000"); err != nil {
 		t.Fatal(err)
 	}
-	again, err := Open(t.Context(), dir, StoreOptions{})
+	again, err := Open(t.Context(), dir, Options{})
 	if err == nil {
 		again.Close()
 		t.Fatal("opened")
@@ -69,7 +69,7 @@ func TestManyMayOpenANewFolderAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 12 {
 		wg.Go(func() {
-			s, err := Open(t.Context(), dir, StoreOptions{})
+			s, err := Open(t.Context(), dir, Options{})
 			if err != nil {
 				t.Error(err)
 				return

@@ -1,4 +1,4 @@
-package polarserver
+package polarstore
 
 import (
 	"context"
@@ -124,12 +124,12 @@ func insertVersion(ctx context.Context, tx *sql.Tx, p Product, serial string, it
 func checkVersion(serial string, items []Item) error {
 	wrong := InvalidError{}
 	if serial == "" {
-		wrong["serial"] = blank
+		wrong["serial"] = Blank
 	} else if strings.ContainsAny(serial, "/\\") || len(serial) > 128 || !printable(serial) {
-		wrong["serial"] = invalid
+		wrong["serial"] = Invalid
 	}
 	if len(items) == 0 {
-		wrong["items"] = blank
+		wrong["items"] = Blank
 	}
 	names := map[string]bool{}
 	for i, it := range items {
