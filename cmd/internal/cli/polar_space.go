@@ -31,8 +31,8 @@ func newPolarSpaceCommand(env *Env) *cobra.Command {
 // polarSpaceAddOptions are the flags of icepak polar space add.
 type polarSpaceAddOptions struct {
 	data    dataOptions
-	channel string
-	typ     string
+	space   polarstore.Space
+	expires time.Duration // 0: never
 	url     string
 }
 
@@ -42,17 +42,24 @@ func newPolarSpaceAddCommand(env *Env) *cobra.Command {
 		Use:   "add",
 		Short: "Give access to the feed of a channel",
 		Long: `Give access to the feed of a channel, and print where the feed is. The token in it
-is a secret, and is not shown again.`,
-		Example: `  export TESTING_IMAGE_SERVER="$(icepak polar space add --channel testing --type lxd --url http://127.0.0.1:8080)"`,
+is a secret, and is not shown again. Each who reads should have a space of their
+own: it can be removed without the others, and may expire by itself.`,
+		Example: `  export TESTING_IMAGE_SERVER="$(icepak polar space add --channel testing --type lxd --url http://127.0.0.1:8080)"
+  icepak polar space add --channel active --type incus --name visitor --expires 720h`,
 		Args:    usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("expires") && opts.expires <= 0 {
+				return usagef("--expires: want a time such as 720h, got %s", opts.expires)
+			}
 			return runPolarSpaceAdd(cmd.Context(), env, opts)
 		},
 	}
 	f := cmd.Flags()
 	opts.data.flags(f)
-	f.StringVar(&opts.channel, "channel", "testing", "versions in which `state` are listed: testing or active")
-	f.StringVar(&opts.typ, "type", "lxd", "for which `server`: lxd or incus")
+	f.StringVar(&opts.space.Channel, "channel", "testing", "versions in which `state` are listed: testing or active")
+	f.StringVar(&opts.space.Type, "type", "lxd", "for which `server`: lxd or incus")
+	f.StringVar(&opts.space.Name, "name", "", "who it is for: a `name` for the list")
+	f.DurationVar(&opts.expires, "expires", 0, "after which `time` the token opens nothing any more, such as 720h (default: never)")
 	f.StringVar(&opts.url, "url", "", "where this Polar is served: print the feed's whole `URL`, not its path")
 	return cmd
 }
@@ -64,8 +71,11 @@ func runPolarSpaceAdd(ctx context.Context, env *Env, opts polarSpaceAddOptions) 
 			return usagef("--url: want http://host:port, got %q", opts.url)
 		}
 	}
+	if opts.expires > 0 {
+		opts.space.Expires = time.Now().Add(opts.expires)
+	}
 	return opts.data.use(ctx, env, func(store *polarstore.Store) error {
-		sp, token, err := store.AddSpace(ctx, opts.channel, opts.typ)
+		sp, token, err := store.AddSpace(ctx, opts.space)
 		if err != nil {
 			return err
 		}
@@ -77,9 +87,13 @@ func runPolarSpaceAdd(ctx context.Context, env *Env, opts polarSpaceAddOptions) 
 
 func listSpaces(ctx context.Context, store *polarstore.Store, _ []string) (any, table, error) {
 	all, err := store.Spaces(ctx)
-	t := table{{"SPACE", "CHANNEL", "TYPE", "CREATED"}}
+	t := table{{"SPACE", "CHANNEL", "TYPE", "CREATED", "EXPIRES", "NAME"}}
 	for _, sp := range all {
-		t.add(sp.ID, sp.Channel, sp.Type, sp.Created.Format(time.RFC3339))
+		expires := "never"
+		if !sp.Expires.IsZero() {
+			expires = sp.Expires.Format(time.RFC3339)
+		}
+		t.add(sp.ID, sp.Channel, sp.Type, sp.Created.Format(time.RFC3339), expires, sp.Name)
 	}
 	return all, t, err
 }

@@ -164,6 +164,7 @@ func TestPolarLists(t *testing.T) {
 	p.importBuild()
 	p.must("check", "add", "ipv4")
 	p.must("space", "add", "--channel", "active", "--type", "incus")
+	p.must("space", "add", "--name", "visitor", "--expires", "720h")
 	p.must("cluster", "add", "rack1", "--endpoint", "https://rack1.example.com:8443")
 	for _, tt := range []struct {
 		args []string
@@ -173,7 +174,7 @@ func TestPolarLists(t *testing.T) {
 		{[]string{"version", "list"}, `^PRODUCT +SERIAL +STATE +CREATED\n` + polarProduct + `  20261122-01  testing  20\d\d-`},
 		{[]string{"version", "list", "alpine:3.22:arm64:default"}, `^PRODUCT  SERIAL  STATE  CREATED\n$`},
 		{[]string{"check", "list"}, `^CHECK\nipv4\n$`},
-		{[]string{"space", "list"}, `^SPACE +CHANNEL +TYPE +CREATED\n1 +active +incus +20`},
+		{[]string{"space", "list"}, `^SPACE +CHANNEL +TYPE +CREATED +EXPIRES +NAME\n1 +active +incus +20\S+ +never *\n2 +testing +lxd +20\S+ +20\S+ +visitor\n$`},
 		{[]string{"cluster", "list"}, `^CLUSTER +TYPE +ARCH +STATE +ENDPOINT\nrack1 +lxd +amd64 +healthy +https://rack1.example.com:8443\n$`},
 	} {
 		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
@@ -214,6 +215,9 @@ func TestPolarMistakes(t *testing.T) {
 		{[]string{"space", "add", "--channel", "inactive"}, "must be testing or active"},
 		{[]string{"space", "add", "--url", "127.0.0.1:8080"}, "want http://host:port"},
 		{[]string{"space", "add", "--url", "http://127.0.0.1:8080?x=1"}, "want http://host:port"},
+		{[]string{"space", "add", "--expires", "-1h"}, "--expires: want a time such as 720h"},
+		{[]string{"space", "add", "--expires", "soon"}, "invalid argument"},
+		{[]string{"space", "add", "--name", "a\nb"}, "name is invalid"},
 		{[]string{"space", "remove", "7"}, "space 7 not found"},
 		{[]string{"space", "remove", "seven"}, "want a space's number"},
 		{[]string{"check", "add", "ipv6", "ipv4"}, "check ipv4 exists already"},

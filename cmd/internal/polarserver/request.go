@@ -6,7 +6,9 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/upmaru/icepak/cmd/internal/polarstore"
 )
@@ -20,21 +22,52 @@ type fields struct {
 	wrong  polarstore.InvalidError
 }
 
-// readFields reads a request of the form {"name": {…}}. Fields in it that
-// nobody asks for are ignored.
+// readFields reads a request of the form {"name": {…}}, or a form's name[field]=…
+// Fields in it that nobody asks for are ignored.
 func readFields(w http.ResponseWriter, r *http.Request, name string) (*fields, error) {
-	if mt, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mt != "application/json" {
+	mt, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil {
 		return nil, errBadRequest
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		return nil, err
 	}
-	var top, values map[string]json.RawMessage
-	if json.Unmarshal(body, &top) != nil || json.Unmarshal(top[name], &values) != nil || values == nil {
+	var values map[string]json.RawMessage
+	switch mt {
+	case "application/json":
+		var top map[string]json.RawMessage
+		if json.Unmarshal(body, &top) == nil {
+			_ = json.Unmarshal(top[name], &values) // what is no object leaves none
+		}
+	case "application/x-www-form-urlencoded":
+		values = formValues(string(body), name)
+	}
+	if values == nil {
 		return nil, errBadRequest
 	}
 	return &fields{values, polarstore.InvalidError{}}, nil
+}
+
+// formValues returns the values of a form's fields name[field] as JSON has them,
+// nil where there are none.
+func formValues(body, name string) map[string]json.RawMessage {
+	form, err := url.ParseQuery(body)
+	if err != nil {
+		return nil
+	}
+	var values map[string]json.RawMessage
+	for key := range form {
+		field, ok := strings.CutPrefix(key, name+"[")
+		if field, closed := strings.CutSuffix(field, "]"); ok && closed {
+			text, _ := json.Marshal(form.Get(key)) // a string always is JSON
+			if values == nil {
+				values = map[string]json.RawMessage{}
+			}
+			values[field] = text
+		}
+	}
+	return values
 }
 
 // missing tells whether there is no value, and notes it as wrong.

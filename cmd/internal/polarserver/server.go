@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -33,6 +34,7 @@ type Options struct {
 type server struct {
 	store *polarstore.Store
 	log   *slog.Logger
+	feeds map[feedKey]*feed
 	// hashing bounds how many passwords are compared at once, since that is slow
 	// on purpose and anybody may ask for it.
 	hashing chan struct{}
@@ -40,7 +42,7 @@ type server struct {
 
 // New returns a handler that serves the store.
 func New(st *polarstore.Store, opts Options) http.Handler {
-	s := &server{store: st, log: opts.Logger, hashing: make(chan struct{}, 2)}
+	s := &server{store: st, log: opts.Logger, feeds: newFeeds(st), hashing: make(chan struct{}, 2)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -62,6 +64,7 @@ func New(st *polarstore.Store, opts Options) http.Handler {
 	open("GET /spaces/{token}/streams/v1/images.json", s.getImages)
 	open("GET /spaces/{token}/items/{id}", s.getItem)
 	open("GET /health", s.getHealth)
+	open("GET /robots.txt", s.getRobots)
 	open("/", func(http.ResponseWriter, *http.Request) error { return errNotFound })
 	return mux
 }
@@ -192,6 +195,14 @@ func pathID(r *http.Request) (int64, error) {
 		return 0, errBadRequest
 	}
 	return id, nil
+}
+
+// getRobots asks search engines to stay away: nothing here is for them.
+func (s *server) getRobots(w http.ResponseWriter, _ *http.Request) error {
+	w.Header().Set("Content-Type", "text/plain")
+	w.Header().Set("Cache-Control", "public")
+	_, _ = io.WriteString(w, "User-agent: *\nDisallow: /\n") // a client that went away is not an error
+	return nil
 }
 
 func (s *server) getHealth(w http.ResponseWriter, _ *http.Request) error {

@@ -40,7 +40,7 @@ func post(h http.Handler, path, token, body string) *httptest.ResponseRecorder {
 
 func addSpace(t *testing.T, s *polarstore.Store, channel, typ string) (id int64, token string) {
 	t.Helper()
-	sp, token, err := s.AddSpace(t.Context(), channel, typ)
+	sp, token, err := s.AddSpace(t.Context(), polarstore.Space{Channel: channel, Type: typ})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,25 +266,27 @@ func TestServeUntilToldToStop(t *testing.T) {
 func FuzzRequests(f *testing.F) {
 	for _, seed := range []string{
 		`{"event":{"name":"test"}}`, `{"event":null}`, `{"version":{"serial":"20260101","items":[{"name":"a","size":"1","combined_hashes":[{}]}]}}`,
-		`{"assessment":{"check_id":"1","cluster_id":1.5,"instance_type":[]}}`, `{"user":{"password":5}}`, `[`,
+		`{"assessment":{"check_id":"1","cluster_id":1.5,"instance_type":[]}}`, `{"user":{"password":5}}`, `[`, `event[name]=test&user[password]=`, `event[]=%zz`,
 	} {
 		f.Add(seed)
 	}
 	names := []string{"event", "version", "assessment", "user"}
 	f.Fuzz(func(t *testing.T, body string) {
-		for _, name := range names {
-			r := httptest.NewRequest("POST", "/", strings.NewReader(body))
-			r.Header.Set("Content-Type", "application/json; charset=utf-8")
-			values, err := readFields(httptest.NewRecorder(), r, name)
-			if err != nil {
-				continue
-			}
-			values.text("name")
-			values.number("check_id")
-			values.items("items")
-			for _, field := range []string{"name", "check_id", "items"} {
-				if raw, ok := values.values[field]; (!ok || string(raw) == "null") && values.wrong[field] == "" {
-					t.Errorf("nothing is wrong with %s, which is missing", field)
+		for _, form := range []string{"application/json; charset=utf-8", "application/x-www-form-urlencoded"} {
+			for _, name := range names {
+				r := httptest.NewRequest("POST", "/", strings.NewReader(body))
+				r.Header.Set("Content-Type", form)
+				values, err := readFields(httptest.NewRecorder(), r, name)
+				if err != nil {
+					continue
+				}
+				values.text("name")
+				values.number("check_id")
+				values.items("items")
+				for _, field := range []string{"name", "check_id", "items"} {
+					if raw, ok := values.values[field]; (!ok || string(raw) == "null") && values.wrong[field] == "" {
+						t.Errorf("nothing is wrong with %s, which is missing", field)
+					}
 				}
 			}
 		}

@@ -20,6 +20,13 @@ type clock struct{ t time.Time }
 
 func (c *clock) now() time.Time { return c.t }
 
+// newClock gives the store a clock of the test's.
+func newClock(s *Store) *clock {
+	c := &clock{time.Now()}
+	s.now = c.now
+	return c
+}
+
 func openStore(t *testing.T, dir string) *Store {
 	t.Helper()
 	s, err := Open(t.Context(), dir, Options{})

@@ -13,8 +13,7 @@ import (
 
 func TestSessions(t *testing.T) {
 	s := newStore(t)
-	c := &clock{time.Now()}
-	s.now = c.now
+	c := newClock(s)
 	ctx := t.Context()
 	if _, err := s.CreateSession(ctx, ""); !errors.Is(err, ErrWrongPassword) {
 		t.Errorf("no password is set, and the empty one gives %v", err)
@@ -69,7 +68,7 @@ func TestSecretsAreNotKeptOrPrinted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, token, err := s.AddSpace(ctx, "testing", "lxd")
+	_, token, err := s.AddSpace(ctx, Space{Channel: "testing", Type: "lxd"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -171,8 +171,7 @@ func race(stores []*Store, f func(*Store)) {
 
 func TestActivatingKeepsTheNewest(t *testing.T) {
 	s := newStore(t)
-	c := &clock{time.Now()}
-	s.now = c.now
+	c := newClock(s)
 	var all []Version
 	for i := range 4 {
 		all = append(all, importBuild(t, s, fmt.Sprintf("2026010%d", i+1)))
@@ -249,8 +248,16 @@ func TestWrongValuesAreRefused(t *testing.T) {
 			_, err := s.CreateVersion(ctx, 1, testSerial, []Item{{Name: "\x1b[2J", FileType: "squashfs", Hash: sum("a"), Size: 1, Path: testTarget + "/a"}})
 			return err
 		}},
-		{"channel", func() error { _, _, err := s.AddSpace(ctx, "inactive", "lxd"); return err }},
-		{"type of space", func() error { _, _, err := s.AddSpace(ctx, "active", "qemu"); return err }},
+		{"channel", func() error { _, _, err := s.AddSpace(ctx, Space{Channel: "inactive", Type: "lxd"}); return err }},
+		{"type of space", func() error { _, _, err := s.AddSpace(ctx, Space{Channel: "active", Type: "qemu"}); return err }},
+		{"space that has expired already", func() error {
+			_, _, err := s.AddSpace(ctx, Space{Channel: "active", Type: "lxd", Expires: time.Now().Add(-time.Second)})
+			return err
+		}},
+		{"name of a space that is an escape", func() error {
+			_, _, err := s.AddSpace(ctx, Space{Channel: "active", Type: "lxd", Name: "\x1b[2J"})
+			return err
+		}},
 		{"endpoint without TLS", func() error {
 			c := testCluster(t, "one")
 			c.Endpoint = "http://one.example.com:8443"
