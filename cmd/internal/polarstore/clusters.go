@@ -40,12 +40,16 @@ func (s *Store) AddCluster(ctx context.Context, c Cluster) (Cluster, error) {
 	if err := checkCluster(c); err != nil {
 		return Cluster{}, err
 	}
-	credential, err := encodeCredential(c)
-	if err != nil {
-		return Cluster{}, err
-	}
-	err = s.update(ctx, func(tx *sql.Tx) error {
-		err := tx.QueryRowContext(ctx, `INSERT INTO clusters (name, type, arch, endpoint, state, credential)
+	err := s.update(ctx, func(tx *sql.Tx) error {
+		// Those that are there must open with the key, or there would be two.
+		if _, err := s.clusters(ctx, tx); err != nil {
+			return err
+		}
+		credential, err := s.sealCredential(c)
+		if err != nil {
+			return err
+		}
+		err = tx.QueryRowContext(ctx, `INSERT INTO clusters (name, type, arch, endpoint, state, credential)
 			VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING RETURNING id`,
 			c.Name, c.Type, c.Arch, c.Endpoint, c.State, credential).Scan(&c.ID)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -94,9 +98,43 @@ func isEndpoint(endpoint string) bool {
 
 // Clusters returns all clusters, in the order in which they were added.
 func (s *Store) Clusters(ctx context.Context) ([]Cluster, error) {
-	all, err := list(ctx, s.read, scanCluster, "SELECT id, name, type, arch, endpoint, state, credential FROM clusters ORDER BY id")
+	all, err := s.clusters(ctx, s.read)
 	if err != nil {
 		return nil, fmt.Errorf("list clusters: %w", err)
+	}
+	return all, nil
+}
+
+func (s *Store) clusters(ctx context.Context, q querier) ([]Cluster, error) {
+	var credentials [][]byte
+	scan := func(scan func(...any) error) (c Cluster, err error) {
+		var credential []byte
+		err = scan(&c.ID, &c.Name, &c.Type, &c.Arch, &c.Endpoint, &c.State, &credential)
+		credentials = append(credentials, credential)
+		return c, err
+	}
+	all, err := list(ctx, q, scan, "SELECT id, name, type, arch, endpoint, state, credential FROM clusters ORDER BY id")
+	if err != nil || len(all) == 0 {
+		return all, err
+	}
+	with, err := s.sealer()
+	if err != nil {
+		var names []string
+		for _, c := range all {
+			names = append(names, c.Name)
+		}
+		return nil, fmt.Errorf("credentials of %s: %w", strings.Join(names, ", "), err)
+	}
+	for i := range all {
+		text, err := with.open(credentials[i], credentialOf(all[i].Name))
+		if err != nil {
+			err = &KeyError{s.keyFile, "is not the one that it was encrypted with"}
+		} else {
+			err = decodeCredential(text, &all[i])
+		}
+		if err != nil {
+			return nil, fmt.Errorf("credential of %s: %w", all[i].Name, err)
+		}
 	}
 	return all, nil
 }
@@ -106,28 +144,32 @@ func (s *Store) RemoveCluster(ctx context.Context, name string) error {
 	return s.remove(ctx, "cluster", "DELETE FROM clusters WHERE name = ?", name)
 }
 
-func scanCluster(scan func(...any) error) (c Cluster, err error) {
-	var credential []byte
-	if err := scan(&c.ID, &c.Name, &c.Type, &c.Arch, &c.Endpoint, &c.State, &credential); err != nil {
-		return c, err
-	}
-	return c, decodeCredential(credential, &c)
-}
-
-// A credential is what the database has of a cluster's secrets, in one value.
+// A credential is a cluster's secrets in one value, which is encrypted.
 type credential struct {
 	Certificate string `json:"certificate"`
 	PrivateKey  string `json:"private_key"`
 }
 
-func encodeCredential(c Cluster) ([]byte, error) {
-	return json.Marshal(credential{c.Certificate, string(c.PrivateKey)})
+// credentialOf is what the credential of the cluster is bound to: a name is taken
+// once, and stays.
+func credentialOf(name string) string { return "credential of cluster " + name }
+
+func (s *Store) sealCredential(c Cluster) ([]byte, error) {
+	text, err := json.Marshal(credential{c.Certificate, string(c.PrivateKey)})
+	if err != nil {
+		return nil, err
+	}
+	with, err := s.sealer()
+	if err != nil {
+		return nil, err
+	}
+	return with.seal(text, credentialOf(c.Name)), nil
 }
 
 func decodeCredential(data []byte, c *Cluster) error {
 	var cred credential
 	if err := json.Unmarshal(data, &cred); err != nil {
-		return fmt.Errorf("credential of cluster %s: %w", c.Name, err)
+		return err
 	}
 	c.Certificate, c.PrivateKey = cred.Certificate, Secret(cred.PrivateKey)
 	return nil

@@ -99,3 +99,19 @@ func isRefused(err error) bool {
 	var refused *RefusedError
 	return errors.As(err, &refused)
 }
+
+// stateOf returns the version's state now.
+func stateOf(t *testing.T, s *Store, v Version) string {
+	t.Helper()
+	all, err := s.Versions(t.Context(), v.Product)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, now := range all {
+		if now.ID == v.ID {
+			return now.State
+		}
+	}
+	t.Fatalf("version %d is gone", v.ID)
+	return ""
+}

@@ -16,6 +16,9 @@ type By struct {
 	Comment string
 }
 
+// serverActor is the actor of what happens by itself.
+const serverActor = "polar"
+
 // An Event is a change of state of a version or an assessment.
 type Event struct {
 	ID      int64     `json:"id"`

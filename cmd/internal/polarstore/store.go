@@ -32,7 +32,9 @@ type Store struct {
 	read  *sql.DB
 	write *sql.DB  // one connection: its transactions begin immediate
 	files *os.Root // what items' paths are relative to
-	now   func() time.Time
+	// keyFile is where the key is that clusters' credentials are encrypted with.
+	keyFile string
+	now     func() time.Time
 }
 
 // Options are what Open may be told.
@@ -55,7 +57,7 @@ func Open(ctx context.Context, dir string, opts Options) (_ *Store, err error) {
 	if err := prepareDir(dir); err != nil {
 		return nil, fmt.Errorf("open data folder: %w", err)
 	}
-	s := &Store{now: opts.Now}
+	s := &Store{keyFile: filepath.Join(dir, keyName), now: opts.Now}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -165,13 +167,15 @@ func (s *Store) prepare(ctx context.Context) error {
 	}
 }
 
-// migrate brings the database up to the newest step of the schema.
+// migrate brings the database up to the newest step of the schema, and has the
+// clusters' credentials encrypted.
 func (s *Store) migrate(ctx context.Context) error {
 	steps, err := fs.Glob(schema, "schema/*.sql")
 	if err != nil {
 		return err
 	}
-	return s.update(ctx, func(tx *sql.Tx) error {
+	var were bool // credentials in clear text
+	err = s.update(ctx, func(tx *sql.Tx) error {
 		var have int
 		if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&have); err != nil {
 			return err
@@ -191,8 +195,18 @@ func (s *Store) migrate(ctx context.Context) error {
 				return err
 			}
 		}
-		return nil
+		if err := s.makeKey(ctx, tx); err != nil {
+			return err
+		}
+		were, err = s.sealCredentials(ctx, tx)
+		return err
 	})
+	if err != nil || !were {
+		return err
+	}
+	// What was overwritten is still in the file's free pages, and in the journal.
+	_, err = s.write.ExecContext(ctx, "VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")
+	return err
 }
 
 // Close closes the store.

@@ -233,15 +233,21 @@ func (s *Store) VersionEvents(ctx context.Context, versionID int64) ([]Event, er
 
 // FireVersion fires an event on a version: test, activate or deactivate. With
 // activate, the product's newest active versions stay so and older ones become
-// inactive; a version older than all of those too.
+// inactive; a version older than all of those too. With test, a version whose files
+// were collected is refused until they are back.
 func (s *Store) FireVersion(ctx context.Context, versionID int64, event string, by By) (Event, error) {
 	var ev Event
 	err := s.update(ctx, func(tx *sql.Tx) (err error) {
 		ev, err = versionStates().fire(ctx, tx, versionID, event, by, s.now())
-		if err != nil || event != "activate" {
+		switch {
+		case err != nil:
 			return err
+		case event == "activate":
+			return s.deactivateOld(ctx, tx, versionID)
+		case ev.From == "inactive":
+			return s.refuseCollected(ctx, tx, versionID)
 		}
-		return s.deactivateOld(ctx, tx, versionID)
+		return nil
 	})
 	return ev, err
 }
@@ -264,7 +270,7 @@ func (s *Store) deactivateOld(ctx context.Context, tx *sql.Tx, versionID int64) 
 	if err != nil {
 		return fmt.Errorf("find old versions: %w", err)
 	}
-	by := By{Actor: "polar", Comment: fmt.Sprintf("a product keeps %d active versions", keep)}
+	by := By{Actor: serverActor, Comment: fmt.Sprintf("a product keeps %d active versions", keep)}
 	for _, id := range old {
 		if _, err := versionStates().fire(ctx, tx, id, "deactivate", by, s.now()); err != nil {
 			return err
