@@ -9,6 +9,7 @@ import (
 	"github.com/upmaru/icepak/checks"
 	"github.com/upmaru/icepak/cmd/internal/lxd"
 	"github.com/upmaru/icepak/cmd/internal/polar"
+	"github.com/upmaru/icepak/cmd/internal/polarstore"
 	"github.com/upmaru/icepak/cmd/internal/simplestreams"
 	"github.com/upmaru/icepak/spec"
 )
@@ -58,10 +59,13 @@ func hintFor(err error) string {
 		product     *simplestreams.UnknownProductError
 		cluster     noClusterError
 		check       *spec.UnknownCheckError
+		key         *polarstore.KeyError
 	)
 	switch {
 	case errors.As(err, &usage):
 		return usage.hint
+	case errors.As(err, &key):
+		return "put it back from a backup; if it is lost, remove these clusters (icepak polar cluster remove), delete what is left of the file, and add them again"
 	case errors.As(err, &remote):
 		if near := checks.Suggest(remote.Name, remote.Known); near != "" {
 			return fmt.Sprintf("did you mean %q?", near)

@@ -43,6 +43,8 @@ data folder.`,
 		newPolarSpaceCommand(env),
 		newPolarCheckCommand(env),
 		newPolarClusterCommand(env),
+		newPolarPruneCommand(env),
+		newPolarGCCommand(env),
 	)
 	return cmd
 }

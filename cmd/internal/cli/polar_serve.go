@@ -2,9 +2,11 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,9 +16,11 @@ import (
 
 // polarServeOptions are the flags of icepak polar serve.
 type polarServeOptions struct {
-	data   dataOptions
-	listen string
-	keep   int // 0: as it was
+	data       dataOptions
+	listen     string
+	keep       int // 0: as it was
+	pruneAfter time.Duration
+	cert, key  string // files
 }
 
 func newPolarServeCommand(env *Env) *cobra.Command {
@@ -24,13 +28,19 @@ func newPolarServeCommand(env *Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the API and the image feeds",
-		Long: `Serve Polar's API and the image feeds over HTTP until interrupted. There is no
-TLS: to serve other machines, put a proxy with TLS before it.`,
-		Example: "  icepak polar serve --listen 127.0.0.1:8080",
-		Args:    usage(cobra.NoArgs),
+		Long: `Serve Polar's API and the image feeds until interrupted; what is being downloaded
+then has ten seconds to end. To serve other machines, give a certificate: without
+one, passwords and tokens are sent in clear text. A certificate that is renewed in
+its place is taken without a restart.`,
+		Example: `  icepak polar serve
+  icepak polar serve --listen :8443 --tls-cert fullchain.pem --tls-key privkey.pem --keep 3`,
+		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if cmd.Flags().Changed("keep") && opts.keep < 1 {
+			switch {
+			case cmd.Flags().Changed("keep") && opts.keep < 1:
 				return usagef("--keep: want at least 1, got %d", opts.keep)
+			case opts.pruneAfter < 0:
+				return usagef("--prune-after: want a time such as 72h, or 0 for never, got %s", opts.pruneAfter)
 			}
 			return runPolarServe(cmd.Context(), env, opts)
 		},
@@ -38,7 +48,10 @@ TLS: to serve other machines, put a proxy with TLS before it.`,
 	f := cmd.Flags()
 	opts.data.flags(f)
 	f.StringVar(&opts.listen, "listen", "127.0.0.1:8080", "the `address` to listen on; port 0 picks a free one")
-	f.IntVar(&opts.keep, "keep", 0, fmt.Sprintf("how many active versions a product keeps, from now on (at first %d)", polarstore.DefaultKeep))
+	f.IntVar(&opts.keep, "keep", 0, fmt.Sprintf("how many active versions a product keeps, from its next activation on (at first %d)", polarstore.DefaultKeep))
+	f.DurationVar(&opts.pruneAfter, "prune-after", polarserver.DefaultPruneAfter, "after which `time` in testing a version becomes inactive; 0: never")
+	f.StringVar(&opts.cert, "tls-cert", "", "serve with TLS, and this certificate with its chain: a PEM `file`")
+	f.StringVar(&opts.key, "tls-key", "", "its private key, a PEM `file`")
 	return cmd
 }
 
@@ -46,6 +59,9 @@ func runPolarServe(ctx context.Context, env *Env, opts polarServeOptions) error 
 	host, _, err := net.SplitHostPort(opts.listen)
 	if err != nil {
 		return usagef("--listen: want host:port, got %q", opts.listen)
+	}
+	if err := opts.checkTLS(); err != nil {
+		return err
 	}
 	return opts.data.use(ctx, env, func(store *polarstore.Store) error {
 		if opts.keep > 0 {
@@ -59,16 +75,30 @@ func runPolarServe(ctx context.Context, env *Env, opts polarServeOptions) error 
 		}
 		return polarserver.Serve(ctx, store, polarserver.Options{
 			Logger: slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: slog.LevelWarn})),
-			Listen: opts.listen,
+			Listen: opts.listen, TLSCert: opts.cert, TLSKey: opts.key, PruneAfter: opts.pruneAfter,
 			Ready: func(url string) {
 				fmt.Fprintf(env.Out, "serving Polar on %s\n", url)
 				if !hasPassword {
 					fmt.Fprintln(env.Err, "no password is set, so nobody can log in: icepak polar password")
 				}
-				if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+				if ip := net.ParseIP(host); opts.cert == "" && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 					fmt.Fprintln(env.Err, "warning: other machines send the password and tokens in clear text: there is no TLS")
 				}
 			},
 		})
 	})
+}
+
+// checkTLS tells what is wrong with the certificate that was given.
+func (o polarServeOptions) checkTLS() error {
+	if (o.cert == "") != (o.key == "") {
+		return usagef("--tls-cert and --tls-key belong together")
+	}
+	if o.cert == "" {
+		return nil
+	}
+	if _, err := tls.LoadX509KeyPair(o.cert, o.key); err != nil {
+		return usageError{err: fmt.Errorf("--tls-cert, --tls-key: %w", err)}
+	}
+	return nil
 }

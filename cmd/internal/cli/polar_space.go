@@ -46,7 +46,7 @@ is a secret, and is not shown again. Each who reads should have a space of their
 own: it can be removed without the others, and may expire by itself.`,
 		Example: `  export TESTING_IMAGE_SERVER="$(icepak polar space add --channel testing --type lxd --url http://127.0.0.1:8080)"
   icepak polar space add --channel active --type incus --name visitor --expires 720h`,
-		Args:    usage(cobra.NoArgs),
+		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("expires") && opts.expires <= 0 {
 				return usagef("--expires: want a time such as 720h, got %s", opts.expires)

@@ -67,14 +67,14 @@ func (p *polarFolder) importBuild() string {
 }
 
 // serve serves the folder until the test ends, and returns where.
-func (p *polarFolder) serve() string {
+func (p *polarFolder) serve(args ...string) string {
 	p.t.Helper()
 	ctx, cancel := context.WithCancel(p.t.Context())
 	r, w := io.Pipe()
 	var errs strings.Builder
 	ended := make(chan int, 1)
 	go func() {
-		code := Run(ctx, []string{"polar", "serve", "--listen", "127.0.0.1:0"}, p.env(strings.NewReader(""), w, &errs))
+		code := Run(ctx, append([]string{"polar", "serve", "--listen", "127.0.0.1:0"}, args...), p.env(strings.NewReader(""), w, &errs))
 		w.Close()
 		ended <- code
 	}()
@@ -226,6 +226,11 @@ func TestPolarMistakes(t *testing.T) {
 		{[]string{"cluster", "remove", "x"}, "cluster x not found"},
 		{[]string{"serve", "--listen", "8080"}, "want host:port"},
 		{[]string{"serve", "--keep", "0"}, "at least 1"},
+		{[]string{"serve", "--prune-after", "-1h"}, "want a time such as 72h, or 0 for never"},
+		{[]string{"serve", "--tls-cert", "cert.pem"}, "belong together"},
+		{[]string{"serve", "--tls-cert", "nowhere.pem", "--tls-key", "nowhere.pem"}, "open nowhere.pem"},
+		{[]string{"prune", "--after", "0s"}, "want a time such as 72h"},
+		{[]string{"version", "show", polarProduct, polarSerial, "--format", "xml"}, "want text or json"},
 		{[]string{"password"}, "standard input has no password"},
 	} {
 		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {

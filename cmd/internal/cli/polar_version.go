@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -130,73 +129,6 @@ func findVersion(ctx context.Context, store *polarstore.Store, key, serial strin
 		return polarstore.Version{}, err
 	}
 	return store.Version(ctx, p.ID, serial)
-}
-
-func newPolarVersionShowCommand(env *Env) *cobra.Command {
-	var data dataOptions
-	cmd := &cobra.Command{
-		Use:     "show PRODUCT SERIAL",
-		Short:   "Show a version's files, assessments and history",
-		Example: "  icepak polar version show debian:bookworm:amd64:default 20261122-01",
-		Args:    usage(cobra.ExactArgs(2)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return data.use(cmd.Context(), env, func(store *polarstore.Store) error {
-				return showVersion(cmd.Context(), env, store, args[0], args[1])
-			})
-		},
-	}
-	data.flags(cmd.Flags())
-	return cmd
-}
-
-func showVersion(ctx context.Context, env *Env, store *polarstore.Store, key, serial string) error {
-	v, err := findVersion(ctx, store, key, serial)
-	if err != nil {
-		return err
-	}
-	items, err := store.Items(ctx, v.ID)
-	if err != nil {
-		return err
-	}
-	assessments, err := store.Assessments(ctx, v.ID)
-	if err != nil {
-		return err
-	}
-	events, err := store.VersionEvents(ctx, v.ID)
-	if err != nil {
-		return err
-	}
-	files := table{{"FILE", "SIZE", "HITS", "SHA-256"}}
-	for _, it := range items {
-		files.add(it.Name, fmt.Sprintf("%.1f MB", float64(it.Size)/1e6), it.Hits, it.Hash)
-	}
-	found := table{{"CHECK", "TYPE", "STATE", "CLUSTER", "EVENTS"}}
-	for _, a := range assessments {
-		events, err := store.AssessmentEvents(ctx, a.ID)
-		if err != nil {
-			return err
-		}
-		var names []string
-		for _, ev := range events {
-			names = append(names, ev.Name)
-		}
-		found.add(a.Check, a.InstanceType, a.State, a.Cluster, strings.Join(names, " "))
-	}
-	history := table{{"TIME", "EVENT", "FROM", "TO", "BY", "COMMENT"}}
-	for _, ev := range events {
-		history.add(ev.Time.Format(time.RFC3339), ev.Name, ev.From, ev.To, ev.Actor, ev.Comment)
-	}
-	fmt.Fprintf(env.Out, "%s %s: %s\n", v.Product, v.Serial, v.State)
-	for _, t := range []table{files, found, history} {
-		if len(t) == 1 {
-			continue
-		}
-		fmt.Fprintln(env.Out)
-		if err := t.print(env.Out); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func newPolarVersionEventCommand(env *Env) *cobra.Command {

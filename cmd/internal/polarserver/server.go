@@ -7,13 +7,11 @@
 package polarserver
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"net"
+	"math"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -24,28 +22,46 @@ import (
 
 // Options are what New and Serve may be told.
 type Options struct {
-	Logger *slog.Logger // for what went wrong on our side; none where nil
+	Logger *slog.Logger     // for what went wrong on our side; none where nil
+	Now    func() time.Time // time.Now where nil
 
 	// For Serve only.
-	Listen string           // host:port; port 0 picks a free one
-	Ready  func(url string) // called once the server accepts connections; may be nil
+	Listen     string           // host:port; port 0 picks a free one
+	TLSCert    string           // a PEM file: serve over TLS with this certificate
+	TLSKey     string           // and the file of its private key
+	PruneAfter time.Duration    // how long a version may be in testing; 0: for ever
+	Ready      func(url string) // called once the server accepts connections; may be nil
 }
 
 type server struct {
 	store *polarstore.Store
 	log   *slog.Logger
+	now   func() time.Time
 	feeds map[feedKey]*feed
 	// hashing bounds how many passwords are compared at once, since that is slow
 	// on purpose and anybody may ask for it.
 	hashing chan struct{}
+	logins  *limiter
 }
 
-// New returns a handler that serves the store.
-func New(st *polarstore.Store, opts Options) http.Handler {
-	s := &server{store: st, log: opts.Logger, feeds: newFeeds(st), hashing: make(chan struct{}, 2)}
+func newServer(st *polarstore.Store, opts Options) *server {
+	s := &server{
+		store: st, log: opts.Logger, now: opts.Now,
+		feeds: newFeeds(st), hashing: make(chan struct{}, 2), logins: newLimiter(),
+	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	return s
+}
+
+// New returns a handler that serves the store.
+func New(st *polarstore.Store, opts Options) http.Handler { return newServer(st, opts).routes() }
+
+func (s *server) routes() http.Handler {
 	mux := http.NewServeMux()
 	open := func(pattern string, h handler) { mux.Handle(pattern, s.handle(h)) }
 	private := func(pattern string, h handler) { mux.Handle(pattern, s.handle(s.authenticated(h))) }
@@ -67,44 +83,6 @@ func New(st *polarstore.Store, opts Options) http.Handler {
 	open("GET /robots.txt", s.getRobots)
 	open("/", func(http.ResponseWriter, *http.Request) error { return errNotFound })
 	return mux
-}
-
-// Serve serves the store until ctx is done. It then lets running requests end,
-// within limits.
-func Serve(ctx context.Context, st *polarstore.Store, opts Options) error {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", opts.Listen)
-	if err != nil {
-		return fmt.Errorf("serve Polar: %w", err)
-	}
-	srv := &http.Server{
-		Handler:           New(st, opts),
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       time.Minute, // of a request with its body, which is small
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-	}
-	if opts.Logger != nil {
-		srv.ErrorLog = slog.NewLogLogger(opts.Logger.Handler(), slog.LevelWarn)
-	}
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(l) }()
-	if opts.Ready != nil {
-		opts.Ready("http://" + l.Addr().String())
-	}
-	select {
-	case err := <-served:
-		return fmt.Errorf("serve Polar: %w", err)
-	case <-ctx.Done():
-	}
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	if err := srv.Shutdown(stop); err != nil {
-		srv.Close() // what still runs is a download; its client asks again
-	}
-	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve Polar: %w", err)
-	}
-	return nil
 }
 
 // A handler answers a request, or returns why not.
@@ -139,11 +117,15 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var refused *polarstore.RefusedError
 	var wrong polarstore.InvalidError
 	var large *http.MaxBytesError
+	var often *tooOftenError
 	switch {
 	case errors.Is(err, errNotFound), errors.As(err, &missing):
 		detail(w, http.StatusNotFound, "Not Found")
 	case errors.Is(err, errBadRequest):
 		detail(w, http.StatusBadRequest, "Bad Request")
+	case errors.As(err, &often):
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(often.wait.Seconds()))))
+		detail(w, http.StatusTooManyRequests, "Too Many Requests")
 	case errors.Is(err, polarstore.ErrWrongPassword):
 		detail(w, http.StatusUnauthorized, "Unauthorized")
 	case errors.Is(err, polarstore.ErrNoSession):

@@ -1,11 +1,9 @@
 package polarserver
 
 import (
-	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -138,8 +136,14 @@ func TestItems(t *testing.T) {
 	if rec := get(h, root, "Range", "bytes=7-14", "If-Range", `"another"`); rec.Code != 200 || rec.Body.String() != whole {
 		t.Errorf("range of another file: %d %q", rec.Code, rec.Body)
 	}
+	head := httptest.NewRecorder()
+	h.ServeHTTP(head, httptest.NewRequest("HEAD", root, nil))
+	if head.Code != 200 || head.Body.Len() != 0 || head.Header().Get("Content-Length") != fmt.Sprint(len(whole)) {
+		t.Errorf("head: %d %q", head.Code, head.Body)
+	}
+	// As in Polar, each request counts, of whatever kind.
 	items, err := s.Items(t.Context(), v.ID)
-	if err != nil || items[2].Hits != 3 || items[0].Hits != 0 {
+	if err != nil || items[2].Hits != 4 || items[0].Hits != 0 {
 		t.Errorf("items %+v, %v", items, err)
 	}
 
@@ -228,38 +232,6 @@ func TestBrokenDatabaseIsLoggedAndNotTold(t *testing.T) {
 	rec := get(h, "/publish/testing/clusters", "Authorization", session)
 	if rec.Code != 500 || strings.Contains(rec.Body.String(), "no such table") || !strings.Contains(logged.String(), "no such table") {
 		t.Errorf("%d %s, log %s", rec.Code, rec.Body, &logged)
-	}
-}
-
-func TestServeUntilToldToStop(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	ready, done := make(chan string, 1), make(chan error, 1)
-	s, _ := newStore(t)
-	go func() {
-		done <- Serve(ctx, s, Options{Listen: "127.0.0.1:0", Ready: func(url string) { ready <- url }})
-	}()
-	var url string
-	select {
-	case url = <-ready:
-	case err := <-done:
-		t.Fatal(err)
-	}
-	res, err := http.Get(url + "/health")
-	if err != nil {
-		t.Fatal(err)
-	}
-	body, err := io.ReadAll(res.Body)
-	res.Body.Close()
-	if err != nil || res.StatusCode != 200 || !strings.Contains(string(body), "Polar serving images.") {
-		t.Errorf("%s %s %v", res.Status, body, err)
-	}
-	if err := Serve(ctx, s, Options{Listen: strings.TrimPrefix(url, "http://")}); err == nil {
-		t.Error("two servers on one port")
-	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Errorf("stopped with %v", err)
 	}
 }
 

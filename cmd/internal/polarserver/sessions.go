@@ -1,6 +1,7 @@
 package polarserver
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/upmaru/icepak/cmd/internal/polarstore"
@@ -35,10 +36,19 @@ func (s *server) createSession(w http.ResponseWriter, r *http.Request) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	// Asked here, where only a few logins are at once, the limits are not outrun.
+	from, now := clientAddress(r), s.now()
+	if wait := s.logins.wait(from, now); wait > 0 {
+		return &tooOftenError{wait}
+	}
 	token, err := s.store.CreateSession(ctx, password)
+	if errors.Is(err, polarstore.ErrWrongPassword) {
+		s.logins.fail(from, now)
+	}
 	if err != nil {
 		return err
 	}
+	s.logins.succeed(from)
 	return answerData(w, http.StatusCreated, map[string]string{"token": token})
 }
 

@@ -1,0 +1,102 @@
+package polarserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/upmaru/icepak/cmd/internal/polarstore"
+)
+
+// stopTimeout is how long requests may take to end once the server is to stop.
+const stopTimeout = 10 * time.Second
+
+// Serve serves the store until ctx is done. It then lets running requests end,
+// downloads too, within limits.
+func Serve(ctx context.Context, st *polarstore.Store, opts Options) error {
+	if err := serve(ctx, newServer(st, opts), opts); err != nil {
+		return fmt.Errorf("serve Polar: %w", err)
+	}
+	return nil
+}
+
+func serve(ctx context.Context, s *server, opts Options) error {
+	if err := s.prepare(ctx, opts.PruneAfter); err != nil {
+		return err
+	}
+	srv := &http.Server{
+		Handler:           s.routes(),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute, // of a request with its body, which is small
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	serve, scheme := srv.Serve, "http"
+	if opts.TLSCert != "" {
+		var err error
+		if srv.TLSConfig, err = tlsConfig(opts.TLSCert, opts.TLSKey, s.log); err != nil {
+			return err
+		}
+		serve, scheme = func(l net.Listener) error { return srv.ServeTLS(l, "", "") }, "https"
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", opts.Listen)
+	if err != nil {
+		return err
+	}
+	served := make(chan error, 1)
+	go func() { served <- serve(l) }()
+
+	running, end := context.WithCancel(ctx)
+	var pruning sync.WaitGroup
+	pruning.Go(func() { s.keepPruned(running, opts.PruneAfter) })
+	defer pruning.Wait()
+	defer end()
+
+	if opts.Ready != nil {
+		opts.Ready(scheme + "://" + l.Addr().String())
+	}
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	if err := srv.Shutdown(stop); err != nil {
+		srv.Close() // what still runs is a download; its client asks again
+	}
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// prepare does what is better done before somebody asks for something.
+func (s *server) prepare(ctx context.Context, pruneAfter time.Duration) error {
+	// Credentials that cannot be read are the maintainer's to know of, not testers'.
+	if _, err := s.store.Clusters(ctx); err != nil {
+		return err
+	}
+	if pruneAfter > 0 {
+		if _, err := s.store.Prune(ctx, pruneAfter); err != nil {
+			return err
+		}
+	}
+	// A feed of many versions takes a moment the first time.
+	spaces, err := s.store.Spaces(ctx)
+	if err != nil {
+		return err
+	}
+	for _, sp := range spaces {
+		if _, err := s.images(ctx, sp); err != nil {
+			return err
+		}
+	}
+	return nil
+}
