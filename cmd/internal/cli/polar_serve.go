@@ -82,7 +82,7 @@ func runPolarServe(ctx context.Context, env *Env, opts polarServeOptions) error 
 					fmt.Fprintln(env.Err, "no password is set, so nobody can log in: icepak polar password")
 				}
 				if ip := net.ParseIP(host); opts.cert == "" && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-					fmt.Fprintln(env.Err, "warning: other machines send the password and tokens in clear text: there is no TLS")
+					fmt.Fprintln(env.Err, "warning: other machines send the password and tokens in clear text: give --tls-cert and --tls-key")
 				}
 			},
 		})

@@ -1,8 +1,11 @@
 package polarserver
 
 import (
+	"errors"
 	"net/http"
 	"time"
+
+	"github.com/upmaru/icepak/cmd/internal/polarstore"
 )
 
 // getItem serves an item's file, or a range of it. The token may be of any
@@ -22,6 +25,10 @@ func (s *server) getItem(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	f, err := s.store.OpenItem(it)
+	if missing := (*polarstore.NotFoundError)(nil); errors.As(err, &missing) {
+		detail(w, http.StatusNotFound, "file not found") // the item is known: its file was collected
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -1,9 +1,11 @@
 package polarserver
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -35,7 +37,7 @@ func serve(ctx context.Context, s *server, opts Options) error {
 		ReadTimeout:       time.Minute, // of a request with its body, which is small
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		ErrorLog:          log.New(serverLog{s.log}, "", 0),
 	}
 	serve, scheme := srv.Serve, "http"
 	if opts.TLSCert != "" {
@@ -99,4 +101,15 @@ func (s *server) prepare(ctx context.Context, pruneAfter time.Duration) error {
 		}
 	}
 	return nil
+}
+
+// A serverLog takes what the HTTP server says went wrong. Handshakes are clients'
+// trouble, and common: LXD asks for each file without TLS first.
+type serverLog struct{ log *slog.Logger }
+
+func (l serverLog) Write(line []byte) (int, error) {
+	if !bytes.Contains(line, []byte("TLS handshake error")) {
+		l.log.Warn(string(bytes.TrimSpace(line)))
+	}
+	return len(line), nil
 }

@@ -160,8 +160,8 @@ func TestItems(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "files", items[2].Path)); err != nil {
 		t.Fatal(err)
 	}
-	if rec := get(h, root); rec.Code != 404 {
-		t.Errorf("missing: %d", rec.Code)
+	if rec := get(h, root); rec.Code != 404 || !strings.Contains(rec.Body.String(), "file not found") {
+		t.Errorf("missing: %d %s", rec.Code, rec.Body)
 	}
 }
 
