@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/upmaru/icepak/cmd/internal/lxd"
 	"github.com/upmaru/icepak/cmd/internal/polarstore"
 )
 
@@ -57,6 +58,17 @@ func importBuild(t *testing.T, s *polarstore.Store, serial string, events ...str
 		}
 	}
 	return done.Version
+}
+
+// testCluster is a cluster with a key pair of its own.
+func testCluster(t *testing.T, name string) polarstore.Cluster {
+	t.Helper()
+	cert, key, err := lxd.NewIdentity(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return polarstore.Cluster{Name: name, Type: "lxd", Arch: "amd64", Endpoint: "https://" + name + ".example.com:8443",
+		Certificate: string(cert), PrivateKey: polarstore.Secret(key)}
 }
 
 func sum(parts ...string) string {

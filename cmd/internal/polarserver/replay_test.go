@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/upmaru/icepak/cmd/internal/lxd"
 	"github.com/upmaru/icepak/cmd/internal/polarstore"
 )
 
@@ -197,11 +196,10 @@ func setUpRecorded(t *testing.T) (*polarstore.Store, *strings.Replacer) {
 		must(s.AddProduct(ctx, key, map[string]string{"secureboot": "false"}))
 	}
 	must(s.AddChecks(ctx, "ipv4", "ipv6", "package-install", "service-start", "gpu"))
-	cert, key, err := lxd.NewIdentity("tester")
-	must(nil, err)
 	for name, state := range map[string]string{"one": "healthy", "two": "unhealthy"} {
-		must(s.AddCluster(ctx, polarstore.Cluster{Name: name, Type: "lxd", Arch: "amd64", State: state,
-			Endpoint: "https://" + name + ".example.com:8443", Certificate: string(cert), PrivateKey: polarstore.Secret(key)}))
+		c := testCluster(t, name)
+		c.State = state
+		must(s.AddCluster(ctx, c))
 	}
 	files := filepath.Join(dir, "files/images/debian/bookworm/amd64/contract/1795357939a")
 	must(nil, os.MkdirAll(files, 0o700))

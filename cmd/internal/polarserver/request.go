@@ -2,6 +2,7 @@ package polarserver
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"mime"
@@ -70,10 +71,15 @@ func formValues(body, name string) map[string]json.RawMessage {
 	return values
 }
 
+// has tells whether there is a value.
+func (f *fields) has(name string) bool {
+	raw := bytes.TrimSpace(f.values[name])
+	return len(raw) > 0 && !bytes.Equal(raw, []byte("null"))
+}
+
 // missing tells whether there is no value, and notes it as wrong.
 func (f *fields) missing(name string) bool {
-	raw := bytes.TrimSpace(f.values[name])
-	if len(raw) > 0 && !bytes.Equal(raw, []byte("null")) {
+	if f.has(name) {
 		return false
 	}
 	f.wrong[name] = polarstore.Blank
@@ -86,6 +92,15 @@ func (f *fields) text(name string) (s string) {
 		f.wrong[name] = polarstore.Invalid
 	}
 	return s
+}
+
+// textOr returns the value of a field that is a string, or other where it is
+// missing or empty.
+func (f *fields) textOr(name, other string) string {
+	if !f.has(name) {
+		return other
+	}
+	return cmp.Or(f.text(name), other)
 }
 
 // number returns the value of a field that is a whole number, or one as text.

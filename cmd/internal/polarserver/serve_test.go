@@ -245,7 +245,7 @@ func TestStopLetsDownloadsEnd(t *testing.T) {
 	}
 	// The file is larger than what the kernel takes of an answer that nobody reads.
 	it := polarstore.Item{Name: "rootfs.squashfs", FileType: "squashfs", Hash: sum("x"), Size: 64 << 20, Path: "images/rootfs.squashfs"}
-	if _, err := s.CreateVersion(t.Context(), p.ID, testSerial, []polarstore.Item{it}); err != nil {
+	if _, err := s.CreateVersion(t.Context(), p.ID, testSerial, []polarstore.Item{it}, ""); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(dir, "files", it.Path)

@@ -3,7 +3,9 @@
 // that LXD and Incus read. It keeps all of it in a data folder (see polarstore).
 //
 // It answers as Polar does, but for where Polar answers 500 to what is a
-// client's mistake or a refused change: here that is a 4xx with the reason.
+// client's mistake or a refused change: here that is a 4xx with the reason, and
+// for an event that the state does not allow, with the state. What it has beyond
+// Polar's API is listed in extensions.
 package polarserver
 
 import (
@@ -114,6 +116,7 @@ func (s *server) handle(h handler) http.Handler {
 // fail answers with the status that fits the error.
 func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var missing *polarstore.NotFoundError
+	var state *polarstore.StateError
 	var refused *polarstore.RefusedError
 	var wrong polarstore.InvalidError
 	var large *http.MaxBytesError
@@ -132,6 +135,8 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		answer(w, http.StatusUnauthorized, map[string]string{"status": "unauthorized"})
 	case errors.As(err, &large):
 		detail(w, http.StatusRequestEntityTooLarge, "Request Entity Too Large")
+	case errors.As(err, &state):
+		answer(w, http.StatusConflict, map[string]any{"errors": map[string]string{"detail": state.Error()}, "state": state.State})
 	case errors.As(err, &refused):
 		detail(w, http.StatusConflict, refused.Reason)
 	case errors.As(err, &wrong):

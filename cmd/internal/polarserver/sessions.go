@@ -7,7 +7,8 @@ import (
 	"github.com/upmaru/icepak/cmd/internal/polarstore"
 )
 
-// publisher is the actor of what comes through the API: whoever has the password.
+// publisher is the actor of what comes through the API and does not say by whom:
+// whoever has the password.
 const publisher = "publisher"
 
 // authenticated lets requests with a session's token through.
@@ -49,6 +50,7 @@ func (s *server) createSession(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	s.logins.succeed(from)
+	w.Header().Set(extensionsHeader, extensions())
 	return answerData(w, http.StatusCreated, map[string]string{"token": token})
 }
 

@@ -99,10 +99,11 @@ func (s *server) fire(w http.ResponseWriter, r *http.Request, fire func(context.
 		return err
 	}
 	name := f.text("name")
+	by := polarstore.By{Actor: f.textOr("by", publisher), Comment: f.textOr("comment", ""), Key: requestKey(r)}
 	if err := f.err(); err != nil {
 		return err
 	}
-	ev, err := fire(r.Context(), id, name, polarstore.By{Actor: publisher})
+	ev, err := fire(r.Context(), id, name, by)
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func (s *server) createVersion(w http.ResponseWriter, r *http.Request) error {
 	if err := f.err(); err != nil {
 		return err
 	}
-	v, err := s.store.CreateVersion(r.Context(), id, serial, items)
+	v, err := s.store.CreateVersion(r.Context(), id, serial, items, requestKey(r))
 	if err != nil {
 		return err
 	}

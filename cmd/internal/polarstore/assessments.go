@@ -142,12 +142,10 @@ func scanAssessment(scan func(...any) error) (a Assessment, err error) {
 
 // FireAssessment fires an event on an assessment: run, pass or fail.
 func (s *Store) FireAssessment(ctx context.Context, id int64, event string, by By) (Event, error) {
-	var ev Event
-	err := s.update(ctx, func(tx *sql.Tx) (err error) {
-		ev, err = assessmentStates().fire(ctx, tx, id, event, by, s.now())
-		return err
+	m := assessmentStates()
+	return once(ctx, s, by.Key, by.asked(m, id, event), func(tx *sql.Tx) (Event, error) {
+		return m.fire(ctx, tx, id, event, by, s.now())
 	})
-	return ev, err
 }
 
 // AssessmentEvents returns what happened to the assessment, oldest first.

@@ -168,7 +168,7 @@ func TestFilesOfTwoVersionsAreNeededByBoth(t *testing.T) {
 		t.Fatal(err)
 	}
 	it := Item{Name: "rootfs.squashfs", FileType: "squashfs", Hash: sum("another"), Size: 1, Path: testTarget + "/rootfs.squashfs"}
-	if _, err := s.CreateVersion(t.Context(), p.ID, "20260103", []Item{it}); err != nil {
+	if _, err := s.CreateVersion(t.Context(), p.ID, "20260103", []Item{it}, ""); err != nil {
 		t.Fatal(err)
 	}
 	if got := garbage(t, s); !slices.Equal(got, []string{testTarget + "/incus.tar.xz"}) {
@@ -184,7 +184,7 @@ func TestVersionWithoutFilesHereMayBeTestedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	it := Item{Name: "rootfs.squashfs", FileType: "squashfs", Hash: sum("a"), Size: 1, Path: testTarget + "/rootfs.squashfs"}
-	v, err := s.CreateVersion(t.Context(), p.ID, testSerial, []Item{it})
+	v, err := s.CreateVersion(t.Context(), p.ID, testSerial, []Item{it}, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package polarstore
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -26,6 +27,20 @@ type RefusedError struct {
 }
 
 func (e *RefusedError) Error() string { return e.Reason }
+
+// A StateError is the RefusedError for an event that a state does not allow.
+type StateError struct {
+	What  string // version, assessment
+	ID    int64
+	State string // that it is in
+	Event string
+}
+
+func (e *StateError) Error() string {
+	return fmt.Sprintf("%s %d is %s: %s is refused", e.What, e.ID, e.State, e.Event)
+}
+
+func (e *StateError) Unwrap() error { return &RefusedError{e.Error()} }
 
 // An InvalidError says what is wrong with values, by field.
 type InvalidError map[string]string

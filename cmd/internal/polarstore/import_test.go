@@ -241,7 +241,7 @@ func TestImportOfAVersionMadeByTheAPIIsRefused(t *testing.T) {
 		}
 		items = append(items, it)
 	}
-	if _, err := s.CreateVersion(t.Context(), p.ID, testSerial, items); err != nil {
+	if _, err := s.CreateVersion(t.Context(), p.ID, testSerial, items, ""); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.ImportVersion(t.Context(), testKey, testSerial, build); !isRefused(err) {

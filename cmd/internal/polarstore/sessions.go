@@ -73,6 +73,9 @@ func (s *Store) CreateSession(ctx context.Context, password string) (token strin
 		if _, err := tx.ExecContext(ctx, "DELETE FROM sessions WHERE expires_at <= ?", millis(now)); err != nil {
 			return err
 		}
+		if err := forgetRequests(ctx, tx, now); err != nil {
+			return err
+		}
 		_, err := tx.ExecContext(ctx, "INSERT INTO sessions (token_hash, created_at, expires_at) VALUES (?, ?, ?)",
 			tokenHash(secret), millis(now), millis(now.Add(sessionLifetime)))
 		return err

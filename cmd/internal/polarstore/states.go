@@ -7,13 +7,41 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
-// A By says who caused an event, and why if they say so.
+// A By says who causes an event, and why if they say so. Key, where there is one,
+// names the request: the same one again is answered as before, and does nothing.
 type By struct {
 	Actor   string
 	Comment string
+	Key     string
+}
+
+const (
+	maxActor   = 200  // bytes
+	maxComment = 2000 // bytes
+)
+
+// check tells what is wrong with it. A comment may have several lines.
+func (by By) check() error {
+	wrong := InvalidError{}
+	if len(by.Actor) > maxActor || !printable(by.Actor) {
+		wrong["by"] = fmt.Sprintf("must be at most %d bytes that print", maxActor)
+	}
+	if len(by.Comment) > maxComment || !printable(strings.NewReplacer("\n", "", "\t", "").Replace(by.Comment)) {
+		wrong["comment"] = fmt.Sprintf("must be at most %d bytes that print", maxComment)
+	}
+	if len(wrong) > 0 {
+		return wrong
+	}
+	return nil
+}
+
+// asked is what tells a request for the event from others.
+func (by By) asked(m machine, id int64, event string) any {
+	return []any{m.what, id, event, by.Actor, by.Comment}
 }
 
 // serverActor is the actor of what happens by itself.
@@ -71,6 +99,9 @@ func (m machine) fire(ctx context.Context, tx *sql.Tx, id int64, event string, b
 	if i < 0 {
 		return Event{}, InvalidError{"name": Invalid}
 	}
+	if err := by.check(); err != nil {
+		return Event{}, err
+	}
 	mv := m.moves[i]
 	var from string
 	err := tx.QueryRowContext(ctx, "SELECT state FROM "+m.table+" WHERE id = ?", id).Scan(&from)
@@ -81,7 +112,7 @@ func (m machine) fire(ctx context.Context, tx *sql.Tx, id int64, event string, b
 		return Event{}, fmt.Errorf("%s %s %d: %w", event, m.what, id, err)
 	}
 	if !slices.Contains(mv.from, from) {
-		return Event{}, &RefusedError{fmt.Sprintf("%s %d is %s: %s is refused", m.what, id, from, event)}
+		return Event{}, &StateError{What: m.what, ID: id, State: from, Event: event}
 	}
 	if _, err := tx.ExecContext(ctx, "UPDATE "+m.table+" SET state = ? WHERE id = ?", mv.to, id); err != nil {
 		return Event{}, fmt.Errorf("%s %s %d: %w", event, m.what, id, err)

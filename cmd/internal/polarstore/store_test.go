@@ -245,7 +245,7 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"kernel's name of an architecture", func() error { _, err := s.AddProduct(ctx, "debian:bookworm:x86_64:default", nil); return err }},
 		{"slug with a space", func() error { _, err := s.AddChecks(ctx, "has ipv4"); return err }},
 		{"item whose name is an escape", func() error {
-			_, err := s.CreateVersion(ctx, 1, testSerial, []Item{{Name: "\x1b[2J", FileType: "squashfs", Hash: sum("a"), Size: 1, Path: testTarget + "/a"}})
+			_, err := s.CreateVersion(ctx, 1, testSerial, []Item{{Name: "\x1b[2J", FileType: "squashfs", Hash: sum("a"), Size: 1, Path: testTarget + "/a"}}, "")
 			return err
 		}},
 		{"channel", func() error { _, _, err := s.AddSpace(ctx, Space{Channel: "inactive", Type: "lxd"}); return err }},

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // A Version is one build of a product.
@@ -50,25 +51,24 @@ func (s *Store) SetKeep(ctx context.Context, n int) error {
 }
 
 // CreateVersion adds a version with its items to a product. A serial or a file
-// that Polar knows already is refused.
-func (s *Store) CreateVersion(ctx context.Context, productID int64, serial string, items []Item) (Version, error) {
+// that Polar knows already is refused, unless the key, which may be empty, names
+// the very request that added them.
+func (s *Store) CreateVersion(ctx context.Context, productID int64, serial string, items []Item, key string) (Version, error) {
 	if err := checkVersion(serial, items); err != nil {
 		return Version{}, err
 	}
-	var v Version
-	err := s.update(ctx, func(tx *sql.Tx) (err error) {
+	v, err := once(ctx, s, key, []any{"create", productID, serial, items}, func(tx *sql.Tx) (Version, error) {
 		p, err := scanProduct(tx.QueryRowContext(ctx, "SELECT id, key, requirements FROM products WHERE id = ?", productID).Scan)
 		if errors.Is(err, sql.ErrNoRows) {
-			return &NotFoundError{"product", strconv.FormatInt(productID, 10)}
+			return Version{}, &NotFoundError{"product", strconv.FormatInt(productID, 10)}
 		}
 		if err != nil {
-			return err
+			return Version{}, err
 		}
 		if err := refuseKnown(ctx, tx, p, serial, items); err != nil {
-			return err
+			return Version{}, err
 		}
-		v, err = insertVersion(ctx, tx, p, serial, items, s.now())
-		return err
+		return insertVersion(ctx, tx, p, serial, items, s.now())
 	})
 	if err != nil {
 		return Version{}, fmt.Errorf("create version %s: %w", serial, err)
@@ -164,7 +164,7 @@ func checkVersion(serial string, items []Item) error {
 func isSHA256(s string) bool { return regexp.MustCompile(`^[0-9a-f]{64}$`).MatchString(s) }
 
 func printable(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) })
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) })
 }
 
 const selectVersion = "SELECT v.id, p.key, v.serial, v.state, v.created_at FROM versions v JOIN products p ON p.id = v.product_id "
@@ -236,20 +236,19 @@ func (s *Store) VersionEvents(ctx context.Context, versionID int64) ([]Event, er
 // inactive; a version older than all of those too. With test, a version whose files
 // were collected is refused until they are back.
 func (s *Store) FireVersion(ctx context.Context, versionID int64, event string, by By) (Event, error) {
-	var ev Event
-	err := s.update(ctx, func(tx *sql.Tx) (err error) {
-		ev, err = versionStates().fire(ctx, tx, versionID, event, by, s.now())
+	m := versionStates()
+	return once(ctx, s, by.Key, by.asked(m, versionID, event), func(tx *sql.Tx) (Event, error) {
+		ev, err := m.fire(ctx, tx, versionID, event, by, s.now())
 		switch {
 		case err != nil:
-			return err
+			return Event{}, err
 		case event == "activate":
-			return s.deactivateOld(ctx, tx, versionID)
+			return ev, s.deactivateOld(ctx, tx, versionID)
 		case ev.From == "inactive":
-			return s.refuseCollected(ctx, tx, versionID)
+			return ev, s.refuseCollected(ctx, tx, versionID)
 		}
-		return nil
+		return ev, nil
 	})
-	return ev, err
 }
 
 func (s *Store) deactivateOld(ctx context.Context, tx *sql.Tx, versionID int64) error {
