@@ -117,7 +117,7 @@ func TestPolarFromPasswordToFeed(t *testing.T) {
 		t.Errorf("serials %v", got)
 	}
 
-	client, err := polar.New(url, polar.Options{})
+	client, err := polar.New(url, polar.Options{Actor: "octocat"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,9 @@ func TestPolarFromPasswordToFeed(t *testing.T) {
 		t.Errorf("in testing still: %v, %v", feed, err)
 	}
 	shown := p.must("version", "show", polarProduct, polarSerial)
-	for _, want := range []string{polarSerial + ": active", "rootfs.squashfs", `ipv4 +container +passed +here +run pass`, `test +created +testing +maintainer`, `activate +testing +active +maintainer +by hand`} {
+	for _, want := range []string{polarSerial + ": active", "rootfs.squashfs", `ipv4 +container +passed +here`,
+		`version +test +created +testing +maintainer@`, `ipv4 container +run +created +running +octocat`, `ipv4 container +pass +running +passed +octocat`,
+		`version +activate +testing +active +maintainer@\S+ +by hand`} {
 		if !regexp.MustCompile(want).MatchString(shown) {
 			t.Errorf("no %q in\n%s", want, shown)
 		}
@@ -210,6 +212,7 @@ func TestPolarMistakes(t *testing.T) {
 		{[]string{"version", "list", "debian:sid:amd64:default"}, "not found"},
 		{[]string{"version", "list", "--format", "xml"}, "want text or json"},
 		{[]string{"version", "event", polarProduct, polarSerial, "explode"}, "want test, activate or deactivate"},
+		{[]string{"version", "event", polarProduct, polarSerial, "test", "--comment", "\x1b[31m"}, "comment must be at most 2000 bytes that print"},
 		{[]string{"version", "event", polarProduct, "20261122-09", "test"}, "version 20261122-09 not found"},
 		{[]string{"version", "show", polarProduct, "20261122-09"}, "version 20261122-09 not found"},
 		{[]string{"space", "add", "--channel", "inactive"}, "must be testing or active"},
@@ -245,8 +248,8 @@ func TestPolarMistakes(t *testing.T) {
 func TestPolarShowsACommentInOneLine(t *testing.T) {
 	p := newPolarFolder(t)
 	p.importBuild()
-	p.must("version", "event", polarProduct, polarSerial, "deactivate", "--comment", "no IPv6\n\tat\x1b[31m boot")
-	if got := p.must("version", "show", polarProduct, polarSerial); !strings.HasSuffix(got, "maintainer  no IPv6 at boot\n") {
+	p.must("version", "event", polarProduct, polarSerial, "deactivate", "--comment", "no IPv6\n\tat boot")
+	if got := p.must("version", "show", polarProduct, polarSerial); !strings.HasSuffix(got, "  no IPv6 at boot\n") {
 		t.Errorf("got\n%q", got)
 	}
 }

@@ -98,11 +98,7 @@ func runPolarVersionImport(ctx context.Context, env *Env, opts polarVersionImpor
 
 // by says whose events those of the command line are.
 func by(env *Env, comment string) polarstore.By {
-	actor := "command line"
-	if user := env.Getenv("USER"); user != "" {
-		actor = user
-	}
-	return polarstore.By{Actor: actor, Comment: comment}
+	return polarstore.By{Actor: actor(env), Comment: comment}
 }
 
 func listVersions(ctx context.Context, store *polarstore.Store, args []string) (any, table, error) {

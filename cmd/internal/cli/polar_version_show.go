@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -103,17 +103,16 @@ func (v shownVersion) print(w io.Writer) error {
 		}
 		files.add(f.Name, size, f.Hits, f.SHA256)
 	}
-	found := table{{"CHECK", "TYPE", "STATE", "CLUSTER", "EVENTS"}}
+	past := happened("version", v.Events)
+	found := table{{"CHECK", "TYPE", "STATE", "CLUSTER"}}
 	for _, a := range v.Assessments {
-		var names []string
-		for _, ev := range a.Events {
-			names = append(names, ev.Name)
-		}
-		found.add(a.Check, a.InstanceType, a.State, a.Cluster, strings.Join(names, " "))
+		past = append(past, happened(a.Check+" "+a.InstanceType, a.Events)...)
+		found.add(a.Check, a.InstanceType, a.State, a.Cluster)
 	}
-	history := table{{"TIME", "EVENT", "FROM", "TO", "BY", "COMMENT"}}
-	for _, ev := range v.Events {
-		history.add(ev.Time.Format(time.RFC3339), ev.Name, ev.From, ev.To, ev.Actor, ev.Comment)
+	slices.SortStableFunc(past, func(a, b happening) int { return a.Time.Compare(b.Time) })
+	history := table{{"TIME", "OF", "EVENT", "FROM", "TO", "BY", "COMMENT"}}
+	for _, h := range past {
+		history.add(h.Time.Format(time.RFC3339), h.of, h.Name, h.From, h.To, h.Actor, h.Comment)
 	}
 	fmt.Fprintf(w, "%s %s: %s\n", v.Product, v.Serial, v.State)
 	for _, t := range []table{files, found, history} {
@@ -129,3 +128,17 @@ func (v shownVersion) print(w io.Writer) error {
 }
 
 func megabytes(bytes int64) string { return fmt.Sprintf("%.1f MB", float64(bytes)/1e6) }
+
+// A happening is an event with what it is of: the version or an assessment.
+type happening struct {
+	polarstore.Event
+	of string
+}
+
+func happened(of string, events []polarstore.Event) []happening {
+	var all []happening
+	for _, ev := range events {
+		all = append(all, happening{ev, of})
+	}
+	return all
+}

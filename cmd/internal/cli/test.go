@@ -50,6 +50,8 @@ Other sources than the testing channel: --feed, --image, --path, --instance and
 
 Environment:
   TESTING_IMAGE_SERVER         the feed of the testing channel (it holds a secret)
+  ACTIVE_IMAGE_SERVER          the feed of the active one (too), to look for a version
+                               whose promotion Polar does not answer for
   POLAR_AUTH_TOKEN             Polar's password; without it nothing is posted
   POLAR_ENDPOINT               default of --endpoint
   ICEPAK_PROBE                 default of --probe

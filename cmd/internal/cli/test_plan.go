@@ -78,7 +78,11 @@ func (p *planner) productJobs(ctx context.Context) ([]runner.Job, error) {
 	}
 	switch {
 	case src.tracked():
-		if p.polar, err = polar.New(src.endpoint, polar.Options{UserAgent: userAgent(p.env)}); err != nil {
+		p.polar, err = polar.New(src.endpoint, polar.Options{
+			UserAgent: userAgent(p.env), Actor: actor(p.env),
+			TestingFeed: polar.Secret(src.testing), ActiveFeed: polar.Secret(src.active),
+		})
+		if err != nil {
 			return nil, err
 		}
 		if err := p.polar.Authenticate(ctx, src.password); err != nil {

@@ -20,6 +20,7 @@ type sourceOptions struct {
 
 	password string // Polar's, from the environment only
 	testing  string // the testing feed, from the environment only
+	active   string // the active channel's feed, from the environment only
 }
 
 func (o *sourceOptions) flags(f *pflag.FlagSet) {
@@ -35,6 +36,7 @@ func (o *sourceOptions) flags(f *pflag.FlagSet) {
 func (o *sourceOptions) fromEnv(env *Env) {
 	o.password = env.Getenv("POLAR_AUTH_TOKEN")
 	o.testing = env.Getenv("TESTING_IMAGE_SERVER")
+	o.active = env.Getenv("ACTIVE_IMAGE_SERVER")
 	if o.endpoint == "" {
 		o.endpoint = env.Getenv("POLAR_ENDPOINT")
 	}

@@ -1,8 +1,10 @@
 // Package polar is the client of Polar's API: what an image server knows of
 // products and versions, and what it is told of their tests.
 //
-// Requests that may be repeated are repeated where the network or a proxy
-// fails. An event is sent again only where it surely was not taken.
+// Requests that may be repeated are repeated where the network, a proxy or the
+// server fails. Events are, too, where the server takes one that comes twice once
+// (see extensions.go). Elsewhere an event is sent again only where it surely was
+// not taken; Settle and Promote find out what became of the others.
 package polar
 
 import (
@@ -26,6 +28,11 @@ type Options struct {
 	RetryMax  int             // how often a request is repeated; 0: 4, negative: never
 	RetryWait time.Duration   // before the first repetition, doubling; 0: 0.5 s
 	Timeout   time.Duration   // of one attempt; 0: 30 s
+	Actor     string          // whose events these are, for servers that want to know
+
+	// The URLs of the channels' feeds, which hold tokens. Promote reads them where
+	// an answer is lost; see there what it does without.
+	TestingFeed, ActiveFeed Secret
 }
 
 // A Client talks to one Polar server. It may be used by several goroutines.
@@ -39,10 +46,11 @@ type Client struct {
 	// meets the end of a kept-alive connection may or may not have been taken.
 	once *retryablehttp.Client
 
-	renewing chan struct{} // holds one element while a session is opened
-	mu       sync.Mutex
-	password Secret
-	token    Secret
+	renewing   chan struct{} // holds one element while a session is opened
+	mu         sync.Mutex
+	password   Secret
+	token      Secret
+	extensions []string // that the session's answer named
 }
 
 // New returns a client of the Polar server at the endpoint, an http or https
@@ -70,13 +78,14 @@ func New(endpoint string, opts Options) (*Client, error) {
 	if opts.Timeout == 0 {
 		opts.Timeout = 30 * time.Second
 	}
+	opts.Actor = cleanActor(opts.Actor)
 	kept := opts.Transport.Clone()
 	fresh := opts.Transport.Clone()
 	fresh.DisableKeepAlives = true
 	return &Client{
 		endpoint: strings.TrimRight(u.String(), "/"),
 		opts:     opts,
-		repeat:   retrying(kept, opts, repeatable),
+		repeat:   retrying(kept, opts, mayRepeat),
 		once:     retrying(fresh, opts, notTaken),
 		renewing: make(chan struct{}, 1),
 	}, nil
@@ -109,10 +118,11 @@ func (c *Client) openSession(ctx context.Context) error {
 	}
 	password, _ := c.secrets()
 	var session struct{ Token string }
-	err := c.exchange(ctx, request{
+	var header http.Header
+	err := c.ask(ctx, request{
 		method: http.MethodPost, path: "/publish/sessions",
 		in:  map[string]user{"user": {string(password)}},
-		out: &session,
+		out: &session, header: &header,
 	}, "")
 	if status, ok := errors.AsType[*StatusError](err); ok && status.Status == http.StatusUnauthorized {
 		return ErrWrongPassword
@@ -125,6 +135,7 @@ func (c *Client) openSession(ctx context.Context) error {
 	}
 	c.mu.Lock()
 	c.token = Secret(session.Token)
+	c.extensions = extensionsOf(header)
 	c.mu.Unlock()
 	return nil
 }

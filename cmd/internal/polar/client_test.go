@@ -55,7 +55,7 @@ func TestAnExpiredSessionIsOpenedOnceMore(t *testing.T) {
 			if _, err := c.Checks(t.Context()); err != nil {
 				t.Error(err)
 			}
-			if err := c.VersionEvent(t.Context(), 1, Test); err != nil {
+			if err := c.VersionEvent(t.Context(), 1, Test, ""); err != nil {
 				t.Error(err)
 			}
 		})

@@ -26,6 +26,7 @@ type RefusedError struct {
 	What   string // e.g. version 12
 	Event  string // e.g. activate
 	Status int    // 409 or 500
+	State  string // that refuses it, where the server tells it
 	Reason string // where the server tells it
 }
 
@@ -71,6 +72,10 @@ func uncertain(err error) bool {
 	if errors.Is(err, context.Canceled) {
 		return false
 	}
+	// A gateway's page in the answer's place, or the end of all that we wait.
+	if errors.Is(err, errMalformed) || errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
 	if _, ok := errors.AsType[*UnreachableError](err); ok {
 		return true
 	}
@@ -85,4 +90,10 @@ func uncertain(err error) bool {
 func isConflict(err error) bool {
 	refused, ok := errors.AsType[*RefusedError](err)
 	return ok && refused.Status == http.StatusConflict
+}
+
+// isServerError tells whether the server failed, or says so where it means no.
+func isServerError(err error) bool {
+	status, ok := errors.AsType[*StatusError](err)
+	return ok && status.Status == http.StatusInternalServerError
 }

@@ -68,26 +68,33 @@ func (c *Client) Version(ctx context.Context, productID int64, serial string) (V
 	return v, nil
 }
 
-// VersionEvent changes the version's state. The error is a *RefusedError where
-// its state does not allow that. After an *UnreachableError, and after a
-// refusal with status 500, the change may have been made.
-func (c *Client) VersionEvent(ctx context.Context, id int64, name string) error {
-	return c.event(ctx, "version", "/publish/versions/", id, name)
+// VersionEvent changes the version's state. The comment, which may be empty, says
+// why where the server keeps that. The error is a *RefusedError where the state
+// does not allow the change. After an *UnreachableError, and after a refusal with
+// status 500, the change may have been made.
+func (c *Client) VersionEvent(ctx context.Context, id int64, name, comment string) error {
+	return c.event(ctx, "version", "/publish/versions/", id, name, comment)
 }
 
 // event posts an event, which is taken where Polar gives it back: a gateway's
 // login page is a 200, too.
-func (c *Client) event(ctx context.Context, what, path string, id int64, name string) error {
+func (c *Client) event(ctx context.Context, what, path string, id int64, name, comment string) error {
 	type event struct {
-		Name string `json:"name"`
+		Name    string `json:"name"`
+		Comment string `json:"comment,omitempty"`
+		By      string `json:"by,omitempty"`
+	}
+	out := event{Name: name}
+	if c.offers(extComment) {
+		out.Comment, out.By = comment, c.opts.Actor
 	}
 	number := strconv.FormatInt(id, 10)
 	var taken event
 	err := c.call(ctx, request{
-		verb: name, what: what, name: number, event: true,
+		verb: name, what: what, name: number, event: true, key: c.newKey(),
 		method: http.MethodPost,
 		path:   path + number + "/events",
-		in:     map[string]event{"event": {name}},
+		in:     map[string]event{"event": out},
 		out:    &taken,
 	})
 	if err == nil && taken.Name != name {

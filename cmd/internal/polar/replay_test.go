@@ -118,6 +118,7 @@ func TestPolarIsUnderstood(t *testing.T) {
 	product := func(key string) (any, error) { return c.Product(ctx, key) }
 	version := func(serial string) (any, error) { return c.Version(ctx, 3, serial) }
 	assess := func(version, check int64, typ string) (any, error) { return c.Assessment(ctx, version, check, 1, typ) }
+	versionEvent := func(ctx context.Context, id int64, name string) error { return c.VersionEvent(ctx, id, name, "") }
 	do := func(f event, id int64, name string) (any, error) { return "taken", f(ctx, id, name) }
 
 	// The steps are in the order in which they were recorded: states change.
@@ -133,12 +134,12 @@ func TestPolarIsUnderstood(t *testing.T) {
 		{func() (any, error) { return version("1795357939a") }, "{1 1795357939a}"},
 		{func() (any, error) { return version("1795357939A") }, "{1 1795357939a}"},
 		{func() (any, error) { return version("nope") }, "polar: get version nope: 404 not found"},
-		{func() (any, error) { return do(c.VersionEvent, 1, Activate) }, "polar: activate version 1: refused, or the server failed (500)"},
-		{func() (any, error) { return do(c.VersionEvent, 1, Test) }, "taken"},
-		{func() (any, error) { return do(c.VersionEvent, 1, Activate) }, "taken"},
-		{func() (any, error) { return do(c.VersionEvent, 1, Activate) }, "polar: activate version 1: refused, or the server failed (500)"},
-		{func() (any, error) { return do(c.VersionEvent, 1, Deactivate) }, "taken"},
-		{func() (any, error) { return do(c.VersionEvent, 999999, Test) }, "polar: test version 999999: 404 not found"},
+		{func() (any, error) { return do(versionEvent, 1, Activate) }, "polar: activate version 1: refused, or the server failed (500)"},
+		{func() (any, error) { return do(versionEvent, 1, Test) }, "taken"},
+		{func() (any, error) { return do(versionEvent, 1, Activate) }, "taken"},
+		{func() (any, error) { return do(versionEvent, 1, Activate) }, "polar: activate version 1: refused, or the server failed (500)"},
+		{func() (any, error) { return do(versionEvent, 1, Deactivate) }, "taken"},
+		{func() (any, error) { return do(versionEvent, 999999, Test) }, "polar: test version 999999: 404 not found"},
 		{func() (any, error) { return c.Checks(ctx) }, "[{1 ipv4} {2 ipv6} {3 package-install} {4 service-start} {5 gpu}]"},
 		{func() (any, error) { return c.Clusters(ctx) }, "[{1 lxd amd64 healthy {https://127.0.0.1:8443 <pem certificate> *** ***} [{vm 10000} {container 5000}]}]"},
 		{func() (any, error) { return assess(1, 1, Container) }, "{1 created ipv4}"},

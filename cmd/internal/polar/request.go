@@ -7,12 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
 )
@@ -21,35 +19,39 @@ const (
 	maxBody      = 1 << 20 // bytes of an answer
 	maxErrorBody = 4 << 10 // bytes of an answer that is an error
 	maxReason    = 300     // bytes of what a server says of an error
-	maxRetryWait = 20 * time.Second
 )
 
 var (
 	errMalformed = errors.New("the answer is not what Polar's API gives")
-	errTooLarge  = fmt.Errorf("the answer is larger than %d KiB", maxBody>>10)
+	errTooLarge  = fmt.Errorf("%w: it is larger than %d KiB", errMalformed, maxBody>>10)
 )
 
 // A request is one call of the API.
 type request struct {
 	verb       string // for errors, as are what and name: get product debian:…
 	what, name string
-	event      bool // changes a state: not to be taken twice
+	event      bool   // changes a state: not to be taken twice
+	key        string // by which the server takes it once; may be empty
 	method     string
 	path       string
-	in         any // nil: no body
-	out        any // what the answer's data is decoded into
+	in         any          // nil: no body
+	out        any          // what the answer's data is decoded into
+	header     *http.Header // where the answer's header goes; may be nil
 }
+
+// repeatable tells whether the request does no harm when it is taken twice.
+func (r request) repeatable() bool { return !r.event || r.key != "" }
 
 // call makes the request with the client's session, and opens a new one where
 // that has expired. A request that is refused for its session has not been
 // taken, so it may be repeated, whatever it is.
 func (c *Client) call(ctx context.Context, r request) error {
 	password, token := c.secrets()
-	err := c.exchange(ctx, r, token)
+	err := c.ask(ctx, r, token)
 	if status, ok := errors.AsType[*StatusError](err); ok && status.Status == http.StatusUnauthorized && token != "" && password != "" {
 		if err = c.renew(ctx, token); err == nil {
 			_, token = c.secrets()
-			err = c.exchange(ctx, r, token)
+			err = c.ask(ctx, r, token)
 		}
 	}
 	if err != nil {
@@ -64,9 +66,9 @@ func (c *Client) exchange(ctx context.Context, r request, token Secret) error {
 	if err != nil {
 		return err
 	}
-	client := c.repeat
-	if r.event {
-		client = c.once
+	client := c.once
+	if r.repeatable() {
+		client = c.repeat
 	}
 	var body []byte
 	var read *http.Response // whose body it is
@@ -88,6 +90,9 @@ func (c *Client) exchange(ctx context.Context, r request, token Secret) error {
 	}
 	if !isOK(resp) {
 		return c.refusal(r, resp.StatusCode, resp.Header, body)
+	}
+	if r.header != nil {
+		*r.header = resp.Header
 	}
 	return decode(body, r.out)
 }
@@ -115,6 +120,9 @@ func (c *Client) newRequest(ctx context.Context, r request, token Secret) (*retr
 	if token != "" {
 		req.Header.Set("Authorization", string(token))
 	}
+	if r.key != "" {
+		req.Header.Set("Idempotency-Key", r.key)
+	}
 	return req, nil
 }
 
@@ -126,10 +134,21 @@ func readBody(resp *http.Response) ([]byte, error) {
 		return body, nil
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
-	if err == nil && len(body) > maxBody {
+	switch {
+	case err != nil:
+	case len(body) > maxBody:
 		err = errTooLarge
+	case breaksOff(body):
+		err = io.ErrUnexpectedEOF
 	}
 	return body, err
+}
+
+// breaksOff tells whether the body is the beginning of JSON. A connection that is
+// lost looks so where it is the connection's end that ends the answer.
+func breaksOff(body []byte) bool {
+	var v json.RawMessage
+	return errors.Is(json.NewDecoder(bytes.NewReader(body)).Decode(&v), io.ErrUnexpectedEOF)
 }
 
 // decode reads an answer's data, which must be there. What is wrong with it is
@@ -160,8 +179,8 @@ func (c *Client) refusal(r request, status int, header http.Header, body []byte)
 	switch {
 	case status == http.StatusNotFound && r.what != "":
 		return &NotFoundError{What: r.what, Name: r.name}
-	case r.event && (status == http.StatusInternalServerError || status == http.StatusConflict):
-		return &RefusedError{What: r.what + " " + r.name, Event: r.verb, Status: status, Reason: reason}
+	case r.event && (status == http.StatusConflict || status == http.StatusInternalServerError && r.key == ""):
+		return &RefusedError{What: r.what + " " + r.name, Event: r.verb, Status: status, State: c.scrub(stateOf(body)), Reason: reason}
 	case status >= 300 && status <= 399:
 		// The password goes nowhere but where it was meant to go.
 		if u, err := url.Parse(header.Get("Location")); err == nil && u.Host != "" {
@@ -202,6 +221,13 @@ func reasonOf(body []byte) string {
 	return strings.ToValidUTF8(reason[:min(len(reason), maxReason)], "")
 }
 
+// stateOf returns the state that a server says has refused an event.
+func stateOf(body []byte) string {
+	var answer struct{ State string }
+	_ = json.Unmarshal(body, &answer) // else it says none
+	return answer.State
+}
+
 // unreachable returns the error for an exchange that broke.
 func (c *Client) unreachable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
@@ -218,57 +244,4 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 		err = errors.New(text)
 	}
 	return &UnreachableError{Endpoint: c.endpoint, Err: err}
-}
-
-func retrying(t *http.Transport, opts Options, policy retryablehttp.CheckRetry) *retryablehttp.Client {
-	client := retryablehttp.NewClient()
-	client.HTTPClient = &http.Client{
-		Transport: t,
-		Timeout:   opts.Timeout,
-		// Polar does not redirect. Following would hand the password on.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	client.Logger = nil
-	client.RetryMax = opts.RetryMax
-	client.RetryWaitMin = opts.RetryWait
-	client.RetryWaitMax = maxRetryWait
-	client.CheckRetry = policy
-	client.ErrorHandler = retryablehttp.PassthroughErrorHandler
-	client.Backoff = func(least, most time.Duration, attempt int, resp *http.Response) time.Duration {
-		// A server may ask for any Retry-After.
-		return min(retryablehttp.DefaultBackoff(least, most, attempt, resp), most)
-	}
-	return client
-}
-
-// repeatable is the policy for requests that may be taken twice: they are
-// repeated where the connection broke or a proxy answered for the server. A 500
-// is Polar's word for no, and stays one.
-func repeatable(ctx context.Context, resp *http.Response, err error) (bool, error) {
-	switch {
-	case ctx.Err() != nil:
-		return false, ctx.Err()
-	case errors.Is(err, errTooLarge):
-		return false, nil
-	case err != nil:
-		return retryablehttp.DefaultRetryPolicy(ctx, resp, err)
-	}
-	switch resp.StatusCode {
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return true, nil
-	}
-	return false, nil
-}
-
-// notTaken is the policy for events: they are repeated only where no
-// connection came about, or the server did not want to look at them yet.
-func notTaken(ctx context.Context, resp *http.Response, err error) (bool, error) {
-	if ctx.Err() != nil {
-		return false, ctx.Err()
-	}
-	if err != nil {
-		dial, ok := errors.AsType[*net.OpError](err)
-		return ok && dial.Op == "dial", nil
-	}
-	return resp.StatusCode == http.StatusTooManyRequests, nil
 }

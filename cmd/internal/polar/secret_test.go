@@ -100,7 +100,8 @@ func TestErrorsTellNoSecrets(t *testing.T) {
 			calls := map[string]func(context.Context) error{
 				"product":  func(ctx context.Context) error { _, err := c.Product(ctx, "a:b:c:d"); return err },
 				"version":  func(ctx context.Context) error { _, err := c.Version(ctx, 1, "20261122"); return err },
-				"event":    func(ctx context.Context) error { return c.VersionEvent(ctx, 1, Activate) },
+				"event":    func(ctx context.Context) error { return c.VersionEvent(ctx, 1, Activate, "") },
+				"promote":  func(ctx context.Context) error { return c.Promote(ctx, "a:b:c:d", Version{1, "20261122"}, "") },
 				"checks":   func(ctx context.Context) error { _, err := c.Checks(ctx); return err },
 				"clusters": func(ctx context.Context) error { _, err := c.Clusters(ctx); return err },
 				"settle":   func(ctx context.Context) error { _, err := c.Settle(ctx, 1, 1, 1, VM, Pass); return err },

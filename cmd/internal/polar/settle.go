@@ -13,6 +13,10 @@ const settleAttempts = 4 // at events whose answer leaves open whether they were
 // is returned. One that has failed and fails again is run and failed again, so
 // that Polar's log has every attempt.
 //
+// Several may settle the same assessment at once. A verdict that is refused because
+// another client has just posted the same is not posted again, and an empty
+// string is returned.
+//
 // Where no answer to an event comes, or one that leaves open whether it was
 // taken, the state is read again and decides what comes next.
 func (c *Client) Settle(ctx context.Context, versionID, checkID, clusterID int64, instanceType, verdict string) (posted string, err error) {
@@ -24,9 +28,10 @@ func (c *Client) Settle(ctx context.Context, versionID, checkID, clusterID int64
 		return "", err
 	}
 	sent := false    // the verdict, and perhaps it was taken
-	var failed error // of the last event that left open what became of it
+	beaten := false  // to the verdict, which was refused
+	var failed error // of the last event that was refused or left open what became of it
 	for attempt := 1; ; {
-		event := nextEvent(a.State, verdict, sent)
+		event := nextEvent(a.State, verdict, sent || beaten)
 		if event == "" {
 			if sent && a.State == stateAfter(verdict) {
 				return verdict, nil
@@ -44,12 +49,13 @@ func (c *Client) Settle(ctx context.Context, versionID, checkID, clusterID int64
 			a.State = stateAfter(event)
 			continue
 		}
-		open := uncertain(err)
-		if !open && !isConflict(err) {
+		open, refused := uncertain(err), isConflict(err)
+		if !open && !refused {
 			return "", err
 		}
 		failed = err
 		sent = sent || open && event == verdict
+		beaten = beaten || refused && event == verdict
 		if err := c.pause(ctx, attempt); err != nil {
 			return "", err
 		}
@@ -61,11 +67,11 @@ func (c *Client) Settle(ctx context.Context, versionID, checkID, clusterID int64
 }
 
 // nextEvent returns the event that brings an assessment nearer to the verdict's
-// state, or an empty string where there is nothing to do. Sent tells that the
-// verdict may have brought the state about.
-func nextEvent(state, verdict string, sent bool) string {
+// state, or an empty string where there is nothing to do. Said tells that the
+// verdict may have brought the state about, from here or elsewhere.
+func nextEvent(state, verdict string, said bool) string {
 	switch {
-	case state == Passed, sent && state == stateAfter(verdict):
+	case state == Passed, said && state == stateAfter(verdict):
 		return ""
 	case state != Running:
 		return Run

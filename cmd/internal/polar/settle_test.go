@@ -1,111 +1,69 @@
 package polar
 
 import (
-	"encoding/json"
-	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/upmaru/icepak/cmd/internal/polar/polartest"
+	"github.com/upmaru/icepak/cmd/internal/polarstore"
 )
 
-// A mishap is what befalls an event.
-type mishap int
-
-const (
-	none     mishap = iota
-	lost            // not taken, and the connection is cut
-	crash           // not taken, and a 500
-	taken           // taken, and the connection is cut
-	takenBad        // taken, and a 500
-	gateway         // taken, and a proxy's 502
-)
-
-// rows is a server with one assessment. Clear, where set, answers a refusal
-// with 409 and its reason, as newer servers do.
-type rows struct {
-	mu      sync.Mutex
-	state   string
-	clear   bool
-	mishaps []mishap       // of the events, in their order
-	rival   map[int]string // states that somebody else brings about before the n-th event
-	sent    int
-	log     []string // events that were taken
-}
-
-func (s *rows) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, _ := io.ReadAll(r.Body)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if strings.HasSuffix(r.URL.Path, "/assessments") {
-		_, _ = fmt.Fprintf(w, `{"data":{"id":5,"current_state":%q,"check":{"slug":"ipv4"}}}`, s.state)
-		return
-	}
-	var in struct{ Event struct{ Name string } }
-	_ = json.Unmarshal(body, &in)
-	if state, ok := s.rival[s.sent]; ok {
-		s.state = state
-	}
-	fate := none
-	if s.sent < len(s.mishaps) {
-		fate = s.mishaps[s.sent]
-	}
-	s.sent++
-	if fate == none || fate >= taken {
-		if !s.take(in.Event.Name) {
-			if s.clear {
-				say(http.StatusConflict, `{"errors":{"detail":"not in this state"}}`)(w, r)
-			} else {
-				say(http.StatusInternalServerError, "")(w, r)
-			}
-			return
+// onEvents returns a Proxy's Fault by which each fault befalls an event, in their
+// order. A nil one lets its event pass.
+func onEvents(faults ...polartest.Fault) func(int, *http.Request) polartest.Fault {
+	var sent atomic.Int64
+	return func(_ int, r *http.Request) polartest.Fault {
+		if !strings.HasSuffix(r.URL.Path, "/events") {
+			return nil
 		}
-	}
-	switch fate {
-	case none:
-		say(http.StatusCreated, fmt.Sprintf(`{"data":{"id":1,"name":%q}}`, in.Event.Name))(w, r)
-	case lost, taken:
-		cut(w, r)
-	case crash, takenBad:
-		w.WriteHeader(http.StatusInternalServerError)
-	case gateway:
-		w.WriteHeader(http.StatusBadGateway)
+		if n := int(sent.Add(1)); n <= len(faults) {
+			return faults[n-1]
+		}
+		return nil
 	}
 }
 
-func (s *rows) take(event string) bool {
-	switch {
-	case event == Run && s.state != Passed, s.state == Running && (event == Pass || event == Fail):
-		s.state = stateAfter(event)
-		s.log = append(s.log, event)
-		return true
-	}
-	return false
+// settles settles a new assessment that is in the state, while faults befall the
+// events, and returns what was posted, and the state and the events that it ends with.
+func (w *world) settles(t *testing.T, mode mode, state, verdict string, faults ...polartest.Fault) (posted, history string, err error) {
+	t.Helper()
+	v := w.version(t)
+	w.assessment(t, v, 0, Container, state)
+	return w.settle(t, mode, v, verdict, faults...)
 }
 
-func TestSettle(t *testing.T) {
-	tests := []struct {
-		state, want string
-		events      []string
-		posted      string
-	}{
-		{Created, Pass, []string{Run, Pass}, Pass},
-		{Created, Fail, []string{Run, Fail}, Fail},
-		{Running, Pass, []string{Pass}, Pass},
-		{Running, Fail, []string{Fail}, Fail},
-		{Failed, Pass, []string{Run, Pass}, Pass},
-		{Failed, Fail, []string{Run, Fail}, Fail},
-		{Passed, Pass, nil, ""},
-		{Passed, Fail, nil, ""},
+func (w *world) settle(t *testing.T, mode mode, v polarstore.Version, verdict string, faults ...polartest.Fault) (posted, history string, err error) {
+	t.Helper()
+	c := w.client(t, &polartest.Proxy{Server: mode.dress(w.server), Fault: onEvents(faults...)}, time.Minute)
+	if err := c.Authenticate(t.Context(), worldPassword); err != nil {
+		t.Fatal(err)
 	}
-	for _, tt := range tests {
-		t.Run(tt.state+" to "+tt.want, func(t *testing.T) {
-			srv := &rows{state: tt.state}
-			posted, err := newClient(t, srv).Settle(t.Context(), 1, 2, 3, Container, tt.want)
-			if err != nil || posted != tt.posted || !slices.Equal(srv.log, tt.events) {
-				t.Errorf("posted %q with %q, %v, want %q with %q", posted, srv.log, err, tt.posted, tt.events)
+	posted, err = c.Settle(t.Context(), v.ID, w.checks[0].ID, w.cluster.ID, Container, verdict)
+	_, history, _ = strings.Cut(w.history(t, v), "container ")
+	return posted, mode.known(history), err
+}
+
+func TestSettleTakesAsFewEventsAsItCan(t *testing.T) {
+	w := newWorld(t)
+	w.server = quickSessions(w.server)
+	for _, tt := range []struct{ state, verdict, posted, history string }{
+		{Created, Pass, Pass, "passed: run pass"},
+		{Created, Fail, Fail, "failed: run fail"},
+		{Running, Pass, Pass, "passed: run pass"},
+		{Running, Fail, Fail, "failed: run fail"},
+		{Failed, Pass, Pass, "passed: run fail run pass"},
+		{Failed, Fail, Fail, "failed: run fail run fail"},
+		{Passed, Pass, "", "passed: run pass"},
+		{Passed, Fail, "", "passed: run pass"},
+	} {
+		t.Run(tt.state+" to "+tt.verdict, func(t *testing.T) {
+			posted, history, err := w.settles(t, modes()[0], tt.state, tt.verdict)
+			if err != nil || posted != tt.posted || history != tt.history {
+				t.Errorf("posted %q, %v, %s", posted, err, history)
 			}
 		})
 	}
@@ -113,70 +71,104 @@ func TestSettle(t *testing.T) {
 
 // Whatever befalls the events on their way, the verdict is taken exactly once.
 func TestSettleTakesTheVerdictOnceWhateverIsLost(t *testing.T) {
-	fates := []mishap{none, lost, crash, taken, takenBad, gateway}
-	for _, state := range []string{Created, Running, Failed} {
-		for _, want := range []string{Pass, Fail} {
-			for _, first := range fates {
-				for _, second := range fates {
-					t.Run(fmt.Sprint(state, " ", want, " ", first, second), func(t *testing.T) {
-						srv := &rows{state: state, mishaps: []mishap{first, second}}
-						posted, err := newClient(t, srv).Settle(t.Context(), 1, 2, 3, Container, want)
-						if err != nil || posted != want || srv.state != stateAfter(want) {
-							t.Errorf("posted %q, %v, and it is %s", posted, err, srv.state)
-						}
-						n := 0
-						for _, event := range srv.log {
-							if event == want {
-								n++
+	fates := []polartest.Trouble{
+		{Name: "none"},
+		{Name: "lost", Fault: polartest.Lost},
+		{Name: "crash", Fault: polartest.Instead(http.StatusInternalServerError)},
+		{Name: "taken", Fault: polartest.AnswerLost},
+		{Name: "taken, crash", Fault: polartest.After(http.StatusInternalServerError)},
+		{Name: "taken, page", Fault: func(w http.ResponseWriter, r *http.Request, server http.Handler) {
+			polartest.Deliver(r, server)
+			say(http.StatusOK, "<html>log in first")(w, r)
+		}},
+	}
+	want := map[string]string{
+		Created + Pass: "passed: run pass", Created + Fail: "failed: run fail",
+		Running + Pass: "passed: run pass", Running + Fail: "failed: run fail",
+		Failed + Pass: "passed: run fail run pass", Failed + Fail: "failed: run fail run fail",
+	}
+	for _, mode := range modes() {
+		t.Run(mode.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.server = quickSessions(w.server)
+			for _, state := range []string{Created, Running, Failed} {
+				for _, verdict := range []string{Pass, Fail} {
+					for _, first := range fates {
+						for _, second := range fates {
+							posted, history, err := w.settles(t, mode, state, verdict, first.Fault, second.Fault)
+							if err != nil || posted != verdict || history != want[state+verdict] {
+								t.Errorf("%s to %s, %s, then %s: posted %q, %v, %s", state, verdict, first.Name, second.Name, posted, err, history)
 							}
 						}
-						if n != 1 || len(srv.log) > 2 {
-							t.Errorf("taken: %q", srv.log)
-						}
-					})
+					}
 				}
 			}
-		}
+		})
 	}
 }
 
 func TestSettleGivesWayToSomebodyElse(t *testing.T) {
-	tests := []struct {
-		name   string
-		srv    *rows
-		want   string
-		posted string
-		state  string
-	}{
-		{"passed before it is run", &rows{state: Created, rival: map[int]string{0: Passed}}, Fail, "", Passed},
-		{"passed before it fails", &rows{state: Created, rival: map[int]string{1: Passed}}, Fail, "", Passed},
-		{"passed before it passes, told clearly", &rows{state: Created, clear: true, rival: map[int]string{1: Passed}}, Pass, "", Passed},
-		{"failed before it fails, told clearly", &rows{state: Created, clear: true, rival: map[int]string{1: Failed}}, Fail, Fail, Failed},
-		{"failed before it passes", &rows{state: Created, rival: map[int]string{1: Failed}}, Pass, Pass, Passed},
-		{"passed after the failure was lost", &rows{state: Running, mishaps: []mishap{lost}, rival: map[int]string{0: Passed}}, Fail, "", Passed},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			posted, err := newClient(t, tt.srv).Settle(t.Context(), 1, 2, 3, Container, tt.want)
-			if err != nil || posted != tt.posted || tt.srv.state != tt.state {
-				t.Errorf("posted %q, %v, and it is %s; want %q and %s", posted, err, tt.srv.state, tt.posted, tt.state)
+	for _, mode := range modes() {
+		t.Run(mode.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.server = quickSessions(w.server)
+			var id int64
+			// rival has somebody else send events just before ours.
+			rival := func(events ...string) polartest.Fault {
+				return func(rw http.ResponseWriter, r *http.Request, server http.Handler) {
+					for _, event := range events {
+						w.fire(t, id, event)
+					}
+					polartest.Answer(rw, polartest.Deliver(r, server))
+				}
+			}
+			lost := func(rw http.ResponseWriter, r *http.Request, server http.Handler) {
+				w.fire(t, id, Pass)
+				polartest.Lost(rw, r, server)
+			}
+			twice := Fail // is posted where a refusal may be a crash after the event was taken
+			if !mode.blind {
+				twice = ""
+			}
+			for _, tt := range []struct {
+				name            string
+				state, verdict  string
+				faults          []polartest.Fault
+				posted, history string
+			}{
+				{"passed before it is run", Created, Fail, []polartest.Fault{rival(Run, Pass)}, "", "passed: run pass"},
+				{"passed before it fails", Created, Fail, []polartest.Fault{nil, rival(Pass)}, "", "passed: run pass"},
+				{"failed before it fails", Created, Fail, []polartest.Fault{nil, rival(Fail)}, twice, "failed: run fail"},
+				{"failed before it passes", Created, Pass, []polartest.Fault{nil, rival(Fail)}, Pass, "passed: run fail run pass"},
+				{"passed after the failure was lost", Running, Fail, []polartest.Fault{lost}, "", "passed: run pass"},
+			} {
+				t.Run(tt.name, func(t *testing.T) {
+					v := w.version(t)
+					id = w.assessment(t, v, 0, Container, tt.state).ID
+					posted, history, err := w.settle(t, mode, v, tt.verdict, tt.faults...)
+					if err != nil || posted != tt.posted || history != tt.history {
+						t.Errorf("posted %q, %v, %s; want %q, %s", posted, err, history, tt.posted, tt.history)
+					}
+				})
 			}
 		})
 	}
 }
 
 func TestSettleGivesUp(t *testing.T) {
-	srv := &rows{state: Running, mishaps: slices.Repeat([]mishap{crash}, 20)}
-	posted, err := newClient(t, srv).Settle(t.Context(), 1, 2, 3, Container, Pass)
-	if err == nil || posted != "" || srv.sent != settleAttempts {
-		t.Errorf("posted %q after %d attempts, %v", posted, srv.sent, err)
+	w := newWorld(t)
+	polar := modes()[1]
+	crash := polartest.Instead(http.StatusInternalServerError)
+	if posted, history, err := w.settles(t, polar, Running, Pass, slices.Repeat([]polartest.Fault{crash}, settleAttempts)...); err == nil || posted != "" || history != "running: run" {
+		t.Errorf("posted %q, %v, %s", posted, err, history)
 	}
-	if _, err := newClient(t, srv).Settle(t.Context(), 1, 2, 3, Container, "skip"); err == nil || srv.sent != settleAttempts {
-		t.Errorf("a verdict that is none: %v", err)
+	last := append(slices.Repeat([]polartest.Fault{crash}, settleAttempts-1), polartest.After(http.StatusInternalServerError))
+	if posted, history, err := w.settles(t, polar, Running, Pass, last...); err != nil || posted != Pass {
+		t.Errorf("taken at the last attempt: posted %q, %v, %s", posted, err, history)
 	}
-	last := &rows{state: Running, mishaps: append(slices.Repeat([]mishap{crash}, settleAttempts-1), taken)}
-	if posted, err := newClient(t, last).Settle(t.Context(), 1, 2, 3, Container, Pass); err != nil || posted != Pass {
-		t.Errorf("taken at the last attempt: posted %q, %v", posted, err)
+	if _, history, err := w.settles(t, polar, Running, "skip"); err == nil || history != "running: run" {
+		t.Errorf("a verdict that is none: %v, %s", err, history)
 	}
 	missing := say(http.StatusNotFound, "")
 	if _, err := newClient(t, missing).Settle(t.Context(), 1, 2, 3, Container, Pass); err == nil {

@@ -2,12 +2,10 @@ package polar
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
-	"time"
 )
 
 // A Check is something that Polar tracks of versions under test.
@@ -69,8 +67,6 @@ type Assessment struct {
 	Slug  string // of the check
 }
 
-const createAttempts = 3 // to get or create an assessment that others create too
-
 // Checks returns what Polar tracks.
 func (c *Client) Checks(ctx context.Context) ([]Check, error) {
 	var list []Check
@@ -113,13 +109,6 @@ func (c *Client) Assessment(ctx context.Context, versionID, checkID, clusterID i
 		out:    &row,
 	}
 	err := c.call(ctx, r)
-	for i := 1; i < createAttempts && isServerError(err); i++ {
-		// Polar fails where somebody else creates the same row just then.
-		if err := c.pause(ctx, i); err != nil {
-			return Assessment{}, err
-		}
-		err = c.call(ctx, r)
-	}
 	if err == nil && (row.ID <= 0 || !slices.Contains([]string{Created, Running, Passed, Failed}, row.State)) {
 		err = fmt.Errorf("polar: get assessment %s: %w", r.name, errMalformed)
 	}
@@ -132,22 +121,5 @@ func (c *Client) Assessment(ctx context.Context, versionID, checkID, clusterID i
 // AssessmentEvent changes the assessment's state: run, pass or fail. Its errors
 // are those of VersionEvent.
 func (c *Client) AssessmentEvent(ctx context.Context, id int64, name string) error {
-	return c.event(ctx, "assessment", "/publish/testing/assessments/", id, name)
-}
-
-func isServerError(err error) bool {
-	status, ok := errors.AsType[*StatusError](err)
-	return ok && status.Status == http.StatusInternalServerError
-}
-
-// pause waits before something is tried again, longer each time.
-func (c *Client) pause(ctx context.Context, attempt int) error {
-	timer := time.NewTimer(time.Duration(attempt) * c.opts.RetryWait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return c.event(ctx, "assessment", "/publish/testing/assessments/", id, name, "")
 }

@@ -95,7 +95,7 @@ func Look(ctx context.Context, c *polar.Client, product polar.Product, serial st
 		return nil, err
 	}
 	r := &Record{
-		version: &Version{ID: version.ID, Cluster: cluster},
+		version: &Version{ID: version.ID, Product: product.Key, Serial: version.Serial, Cluster: cluster},
 		ids:     map[string]int64{},
 		passed:  map[Gate]bool{},
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/upmaru/icepak/checks"
+	"github.com/upmaru/icepak/cmd/internal/polar"
 	"github.com/upmaru/icepak/cmd/internal/report"
 )
 
@@ -14,14 +15,17 @@ type Tracker interface {
 	// Settle brings the assessment to the verdict, pass or fail, and returns the
 	// event that it took, if it took one.
 	Settle(ctx context.Context, versionID, checkID, clusterID int64, instanceType, verdict string) (string, error)
-	// VersionEvent asks for a change of the version's state.
-	VersionEvent(ctx context.Context, versionID int64, name string) error
+	// Promote activates the product's version. It returns nil where that is active,
+	// and an error where it is not or where that could not be found out.
+	Promote(ctx context.Context, product string, v polar.Version, comment string) error
 }
 
 // A Version is what Polar knows of the version that jobs test. Jobs of one
 // version share it.
 type Version struct {
 	ID      int64
+	Product string // its key
+	Serial  string
 	Cluster int64 // the one that assessments name
 	// Gates are all that must have passed before the version is promoted.
 	Gates []Gate
@@ -95,8 +99,8 @@ func (r *Runner) promote(ctx context.Context, jobs []Job, images []report.ImageR
 	return warnings
 }
 
-// promoteVersion returns what became of the version: promoted, or why not. An
-// error means that Polar could not be asked or refused.
+// promoteVersion returns what became of the version: promoted, by this run or
+// another, or why not. An error means that Polar could not be asked or refused.
 func (r *Runner) promoteVersion(ctx context.Context, v *Version, jobs []Job, images []report.ImageResult) (string, error) {
 	if ctx.Err() != nil {
 		return "not promoted: interrupted", nil
@@ -106,7 +110,7 @@ func (r *Runner) promoteVersion(ctx context.Context, v *Version, jobs []Job, ima
 	}
 	ctx, cancel := afterwards(ctx)
 	defer cancel()
-	if err := r.Tracker.VersionEvent(ctx, v.ID, "activate"); err != nil {
+	if err := r.Tracker.Promote(ctx, v.Product, polar.Version{ID: v.ID, Serial: v.Serial}, "all checks have passed"); err != nil {
 		return "not promoted: " + err.Error(), err
 	}
 	return report.Promoted, nil

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/upmaru/icepak/checks"
+	"github.com/upmaru/icepak/cmd/internal/polar"
 	"github.com/upmaru/icepak/cmd/internal/probe"
 	"github.com/upmaru/icepak/cmd/internal/report"
 )
@@ -49,9 +50,9 @@ func (h *host) Delete(context.Context, *Watch) error { h.deletes++; return nil }
 
 // tracker is a Polar that notes what it is told.
 type tracker struct {
-	settled []string
-	events  []string
-	err     error
+	settled  []string
+	promoted []string
+	err      error
 }
 
 func (tr *tracker) Settle(_ context.Context, version, check, _ int64, typ, verdict string) (string, error) {
@@ -59,9 +60,14 @@ func (tr *tracker) Settle(_ context.Context, version, check, _ int64, typ, verdi
 	return verdict, tr.err
 }
 
-func (tr *tracker) VersionEvent(_ context.Context, id int64, name string) error {
-	tr.events = append(tr.events, fmt.Sprintf("%d %s", id, name))
+func (tr *tracker) Promote(_ context.Context, product string, v polar.Version, _ string) error {
+	tr.promoted = append(tr.promoted, fmt.Sprintf("%s %s %d", product, v.Serial, v.ID))
 	return tr.err
+}
+
+// version is the one that the tests' jobs are of.
+func version(gates ...Gate) *Version {
+	return &Version{ID: 7, Product: "a:b:c:d", Serial: "20261122", Cluster: 1, Gates: gates}
 }
 
 // command is a check of one command that must exit 0.
@@ -204,7 +210,6 @@ func TestWhatALostProbeSaidDecidesNothing(t *testing.T) {
 }
 
 func TestOnlyVerdictsOnTheImageArePosted(t *testing.T) {
-	version := &Version{ID: 7, Cluster: 1}
 	for _, tt := range []struct {
 		name string
 		host *host
@@ -219,7 +224,7 @@ func TestOnlyVerdictsOnTheImageArePosted(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			tr := &tracker{}
 			j := job(tt.host, tt.cs...)
-			j.Version = version
+			j.Version = version()
 			run(t, Runner{Tracker: tr}, j)
 			if got := strings.Join(tr.settled, ","); got != tt.want {
 				t.Errorf("posted %q, want %q", got, tt.want)
@@ -237,11 +242,11 @@ func TestAnInterruptedRunPostsNothingAndDeletesItsGuest(t *testing.T) {
 		return ctx.Err()
 	}
 	j := job(h, command(t, 1, "a", "true"))
-	j.Version = &Version{ID: 7}
+	j.Version = version()
 	r := Runner{Tracker: tr, Emit: func(report.Event) {}, Keep: KeepFailed, Promote: true}
 	sum := r.Run(ctx, []Job{j, job(&host{}, command(t, 2, "b", "true"))})
-	if h.deletes != 1 || h.kept || len(tr.settled) != 0 || len(tr.events) != 0 {
-		t.Errorf("deleted %d, kept %v, posted %v %v", h.deletes, h.kept, tr.settled, tr.events)
+	if h.deletes != 1 || h.kept || len(tr.settled) != 0 || len(tr.promoted) != 0 {
+		t.Errorf("deleted %d, kept %v, posted %v %v", h.deletes, h.kept, tr.settled, tr.promoted)
 	}
 	if sum.Verdict != checks.Error || len(sum.Images) != 2 || sum.Images[1].Reason == "" {
 		t.Errorf("summary %+v", sum)
@@ -309,13 +314,13 @@ func TestPromotionNeedsEveryGate(t *testing.T) {
 			tr := &tracker{}
 			j := job(&host{}, tt.cs...)
 			j.Nothing = nothing(tt.cs)
-			j.Version = &Version{ID: 7, Gates: tt.gates}
+			j.Version = version(tt.gates...)
 			sum := run(t, Runner{Tracker: tr, Promote: true}, j)
 			if got := sum.Images[0].Promotion; got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
-			if promoted := len(tr.events) == 1 && tr.events[0] == "7 activate"; promoted != (tt.want == "promoted") {
-				t.Errorf("events %v", tr.events)
+			if promoted := slices.Equal(tr.promoted, []string{"a:b:c:d 20261122 7"}); promoted != (tt.want == "promoted") {
+				t.Errorf("promoted %v", tr.promoted)
 			}
 		})
 	}
@@ -324,10 +329,22 @@ func TestPromotionNeedsEveryGate(t *testing.T) {
 func TestAVerdictThatCannotBePostedIsNoPass(t *testing.T) {
 	tr := &tracker{err: errors.New("polar is down")}
 	j := job(&host{}, command(t, 1, "a", "true"))
-	j.Version = &Version{ID: 7, Gates: []Gate{{Type: "container", Check: "a"}}}
+	j.Version = version(Gate{Type: "container", Check: "a"})
 	sum := run(t, Runner{Tracker: tr, Promote: true}, j)
-	if sum.Verdict != checks.Error || len(tr.events) != 0 {
-		t.Errorf("verdict %s, events %v", sum.Verdict, tr.events)
+	if sum.Verdict != checks.Error || len(tr.promoted) != 0 {
+		t.Errorf("verdict %s, promoted %v", sum.Verdict, tr.promoted)
+	}
+}
+
+func TestAPromotionOfWhichNothingIsKnownIsNoPass(t *testing.T) {
+	tr := &tracker{err: errors.New("whether it was taken is not known")}
+	done := command(t, 1, "a", "true")
+	done.Earlier, done.Again = true, false
+	j := job(&host{}, done, command(t, 0, "b", "true"))
+	j.Version = version(Gate{Type: "container", Check: "a", Passed: true})
+	sum := run(t, Runner{Tracker: tr, Promote: true}, j)
+	if len(tr.promoted) != 1 || sum.Verdict != checks.Error || len(sum.Warnings) != 1 || !strings.HasPrefix(sum.Images[0].Promotion, "not promoted: ") {
+		t.Errorf("verdict %s, warnings %q, %q", sum.Verdict, sum.Warnings, sum.Images[0].Promotion)
 	}
 }
 
@@ -350,7 +367,7 @@ func TestAFailOfWhatPassedEarlierIsWarnedOf(t *testing.T) {
 	again := command(t, 1, "a", "false")
 	again.Earlier = true
 	j := job(&host{}, again)
-	j.Version = &Version{ID: 7}
+	j.Version = version()
 	run(t, Runner{Tracker: &tracker{}, Emit: func(e report.Event) {
 		if e.Kind == report.Warning {
 			warned = append(warned, e.Detail)

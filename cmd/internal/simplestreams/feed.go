@@ -140,6 +140,23 @@ func (f *Feed) serials(key string, visible bool) []string {
 	return list
 }
 
+// Has tells whether the feed lists the product's version. The key and the serial may
+// be in upper or lower case.
+func (f *Feed) Has(key, serial string) bool {
+	key = Canonical(key)
+	for k, p := range f.Products {
+		if Canonical(k) != key {
+			continue
+		}
+		for s := range p.Versions {
+			if strings.EqualFold(s, serial) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // An Image is one version as one instance type. Size is that of both items, in
 // bytes.
 type Image struct {

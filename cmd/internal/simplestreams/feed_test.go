@@ -54,6 +54,25 @@ func TestResolve(t *testing.T) {
 	}
 }
 
+func TestAFeedHasWhatItLists(t *testing.T) {
+	f := &Feed{Products: map[string]Product{"debian:bookworm:amd64:default": {Versions: map[string]Version{"20261122a": {}, "old": {}}}}}
+	for _, tt := range []struct {
+		key, serial string
+		want        bool
+	}{
+		{"debian:bookworm:amd64:default", "20261122a", true},
+		{"debian:bookworm:amd64:default", "old", true}, // LXD does not see it, and it is there
+		{"Debian:bookworm:x86_64:default", "20261122A", true},
+		{"debian:bookworm:amd64:default", "20261122", false},
+		{"debian:bookworm:arm64:default", "20261122a", false},
+		{"", "", false},
+	} {
+		if got := f.Has(tt.key, tt.serial); got != tt.want {
+			t.Errorf("%s %s: %v", tt.key, tt.serial, got)
+		}
+	}
+}
+
 func TestResolveSuggestsWhatWasMeant(t *testing.T) {
 	tests := []struct {
 		name, arch string
