@@ -15,7 +15,7 @@ func TestPromoteEndsInAKnownState(t *testing.T) {
 	both, one, none := []string{"testing", "active"}, []string{"testing"}, []string(nil)
 	crash := polartest.Instead(http.StatusInternalServerError)
 	forEver := func(f polartest.Fault) []polartest.Fault { return slices.Repeat([]polartest.Fault{f}, 30) }
-	for _, tt := range []struct {
+	cases := []struct {
 		name     string
 		before   []string // what another client does with the version
 		faults   []polartest.Fault
@@ -33,18 +33,20 @@ func TestPromoteEndsInAKnownState(t *testing.T) {
 		{"promoted by another", []string{Activate}, nil, both, "", "", "active: test activate"},
 		{"promoted by another, its feed not known", []string{Activate}, nil, one, "", "", "active: test activate"},
 		{"promoted by another, no feed known", []string{Activate}, nil, none, "", "is not known: the testing channel's feed", "active: test activate"},
-		{"withdrawn by another", []string{Deactivate}, nil, both, "version 1 is inactive: activate is refused", "it is not in testing any more", "inactive: test deactivate"},
-	} {
-		for _, mode := range modes() {
+		{"withdrawn by another", []string{Deactivate}, nil, both, "is inactive: activate is refused", "it is not in testing any more", "inactive: test deactivate"},
+	}
+	for _, mode := range modes() {
+		w := newWorld(t)
+		server := mode.dress(quickSessions(w.server))
+		for _, tt := range cases {
 			t.Run(tt.name+" "+mode.name, func(t *testing.T) {
-				w := newWorld(t)
 				v := w.version(t)
 				for _, event := range tt.before {
 					if _, err := w.store.FireVersion(t.Context(), v.ID, event, polarstore.By{Actor: "another"}); err != nil {
 						t.Fatal(err)
 					}
 				}
-				c := w.client(t, &polartest.Proxy{Server: mode.dress(w.server), Fault: onEvents(tt.faults...)}, time.Minute, tt.channels...)
+				c := w.client(t, &polartest.Proxy{Server: server, Fault: onEvents(tt.faults...)}, time.Minute, tt.channels...)
 				if err := c.Authenticate(t.Context(), worldPassword); err != nil {
 					t.Fatal(err)
 				}
