@@ -98,7 +98,7 @@ func TestConnectOverTLS(t *testing.T) {
 	pinned := remote
 	pinned.ServerCert = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: d.Certificate().Raw})
 	known := remote
-	known.Fingerprints = []string{strings.Repeat("0", 64), strings.ToUpper(d.fingerprint)}
+	known.Fingerprints = []string{strings.Repeat("0", 64), strings.ToUpper(d.fingerprint[:2]) + ":" + d.fingerprint[2:]}
 	for name, r := range map[string]Remote{"pinned": pinned, "by fingerprint": known} {
 		t.Run(name, func(t *testing.T) {
 			s, err := Connect(t.Context(), r, "icepak/test")
@@ -106,7 +106,7 @@ func TestConnectOverTLS(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			if s.Name() != "rack1" || s.Version() != "5.0.2" || s.IsIncus() || !s.SupportsVM() || s.Architectures()[0] != "arm64" {
+			if s.Name() != "rack1" || s.Version() != "5.0.2" || s.IsIncus() || !s.SupportsVM() || s.Fingerprint() != d.fingerprint || s.Architectures()[0] != "arm64" {
 				t.Errorf("got %+v", s.info)
 			}
 			if vendors, err := s.GPUVendors(t.Context()); err != nil || fmt.Sprint(vendors) != "[amd nvidia]" {

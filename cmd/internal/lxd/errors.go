@@ -39,6 +39,19 @@ func (e *UntrustedError) Error() string {
 	return fmt.Sprintf("remote %s does not trust this client's certificate", e.Remote)
 }
 
+// A ForbiddenError says that the server does not take a client's certificate, for
+// that token or password or from whom we are.
+type ForbiddenError struct {
+	Remote string
+	Err    error
+}
+
+func (e *ForbiddenError) Error() string {
+	return fmt.Sprintf("remote %s does not take the certificate: %v", e.Remote, e.Err)
+}
+
+func (e *ForbiddenError) Unwrap() error { return e.Err }
+
 // A CertificateError says that the server showed a certificate that is neither
 // verified by a CA nor pinned. Nothing was sent to it.
 type CertificateError struct {

@@ -7,11 +7,13 @@ package lxd
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	client "github.com/canonical/lxd/client"
@@ -29,12 +31,25 @@ type Server struct {
 	userAgent string
 	transport *http.Transport
 	info      api.Server
+	shown     atomic.Pointer[string] // the fingerprint of the certificate that it showed last
 }
 
 // Connect connects to the remote and finds out whether it trusts us. The
 // context bounds connecting only. Errors are *UnreachableError,
 // *CertificateError, *UntrustedError, and a *NotFoundError for the project.
 func Connect(ctx context.Context, r Remote, userAgent string) (*Server, error) {
+	s, err := open(ctx, r, userAgent)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.first(ctx, s.admitted); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// open connects to the remote, whatever that thinks of us.
+func open(ctx context.Context, r Remote, userAgent string) (*Server, error) {
 	if r.AuthType == "oidc" {
 		return nil, fmt.Errorf("remote %s logs in with OpenID Connect, which needs a person: let it trust a client certificate", r.Name)
 	}
@@ -43,18 +58,39 @@ func Connect(ctx context.Context, r Remote, userAgent string) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{name: r.Name, addr: r.Addr, project: r.Project, userAgent: userAgent, transport: transport}
-	greeting, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	if err := s.greet(greeting); err != nil {
-		s.Close()
-		if ctx.Err() != nil {
-			err = ctx.Err()
+	if config := transport.TLSClientConfig; config != nil {
+		verify := config.VerifyConnection
+		config.VerifyConnection = func(state tls.ConnectionState) error {
+			if err := verify(state); err != nil {
+				return err
+			}
+			fingerprint := fingerprintOf(state.PeerCertificates[0])
+			s.shown.Store(&fingerprint)
+			return nil
 		}
+	}
+	if err := s.first(ctx, s.greet); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
+// first is a call of a new connection, which is closed where that fails.
+func (s *Server) first(ctx context.Context, f func(context.Context) error) error {
+	bounded, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	err := f(bounded)
+	if err == nil {
+		return nil
+	}
+	s.Close()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+// greet asks the server what it is and what it thinks of us.
 func (s *Server) greet(ctx context.Context) error {
 	err := s.call(ctx, func(c client.InstanceServer) error {
 		info, _, err := c.GetServer()
@@ -69,12 +105,19 @@ func (s *Server) greet(ctx context.Context) error {
 		return certificate
 	case err != nil:
 		return &UnreachableError{Remote: s.name, Addr: s.addr, Err: err}
+	}
+	return nil
+}
+
+// admitted finds out whether the server lets us into the project.
+func (s *Server) admitted(ctx context.Context) error {
+	switch {
 	case s.info.Auth != "trusted":
 		return &UntrustedError{Remote: s.name}
 	case s.project == "" || s.project == api.ProjectDefaultName:
 		return nil
 	}
-	err = s.call(ctx, func(c client.InstanceServer) error {
+	err := s.call(ctx, func(c client.InstanceServer) error {
 		_, _, err := c.GetProject(s.project)
 		return err
 	})
@@ -98,6 +141,19 @@ func (s *Server) Version() string { return s.info.Environment.ServerVersion }
 
 // IsIncus tells whether the server is Incus.
 func (s *Server) IsIncus() bool { return s.info.Environment.Server == "incus" }
+
+// Addresses returns where the server listens for others, as host:port, the main
+// one first.
+func (s *Server) Addresses() []string { return s.info.Environment.Addresses }
+
+// Fingerprint returns that of the certificate that the server has shown, or says
+// it shows where we are connected to its socket.
+func (s *Server) Fingerprint() string {
+	if shown := s.shown.Load(); shown != nil {
+		return *shown
+	}
+	return s.info.Environment.CertificateFingerprint
+}
 
 // Architectures returns what the server can run, the native one first, by the
 // names that images have: amd64, arm64.

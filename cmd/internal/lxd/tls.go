@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"strings"
 )
 
 // tlsConfig returns what a connection to the remote needs. The server's
@@ -46,10 +45,10 @@ func tlsConfig(r Remote, roots *x509.CertPool) (*tls.Config, error) {
 			return errors.New("the server shows no certificate")
 		}
 		leaf := state.PeerCertificates[0]
-		sum := sha256.Sum256(leaf.Raw)
-		fingerprint := hex.EncodeToString(sum[:])
+		fingerprint := fingerprintOf(leaf)
 		if bytes.Equal(leaf.Raw, pinned) || slices.ContainsFunc(r.Fingerprints, func(f string) bool {
-			return strings.EqualFold(f, fingerprint)
+			trusted, err := ParseFingerprint(f)
+			return err == nil && trusted == fingerprint
 		}) {
 			return nil
 		}
@@ -63,4 +62,10 @@ func tlsConfig(r Remote, roots *x509.CertPool) (*tls.Config, error) {
 		return nil
 	}
 	return config, nil
+}
+
+// fingerprintOf is the certificate's SHA-256, in hex.
+func fingerprintOf(cert *x509.Certificate) string {
+	sum := sha256.Sum256(cert.Raw)
+	return hex.EncodeToString(sum[:])
 }
