@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -79,6 +81,7 @@ func setUp(t *testing.T, env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
+	env.Values[shownKey{}] = new(atomic.Pointer[tls.Certificate])
 	env.Vars = append(env.Vars,
 		"HOME="+env.WorkDir, "LXD_CONF="+conf, "PROJECT="+project.name,
 		"LXD_DIR="+os.Getenv("LXD_DIR"), "LXD_SOCKET="+os.Getenv("LXD_SOCKET"),

@@ -70,6 +70,7 @@ posts the results to Polar, and has the version promoted when all has passed.`,
 	})
 	root.AddCommand(
 		newTestCommand(env),
+		newValidateCommand(env),
 		newSpecCommand(env),
 		newCleanCommand(env),
 		newPolarCommand(env),

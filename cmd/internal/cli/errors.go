@@ -38,13 +38,14 @@ func isUsage(err error) bool {
 		unknownCheck  *spec.UnknownCheckError
 		unknownRemote *lxd.UnknownRemoteError
 		untrusted     *lxd.UntrustedError
+		forbidden     *lxd.ForbiddenError
 		notOnRemote   *lxd.NotFoundError
 		unknown       *simplestreams.UnknownProductError
 		ambiguous     *simplestreams.AmbiguousProductError
 		notInPolar    *polar.NotFoundError
 	)
 	return errors.As(err, &usage) || errors.As(err, &inSpec) || errors.As(err, &unknownCheck) ||
-		errors.As(err, &unknownRemote) || errors.As(err, &untrusted) || errors.As(err, &notOnRemote) ||
+		errors.As(err, &unknownRemote) || errors.As(err, &untrusted) || errors.As(err, &forbidden) || errors.As(err, &notOnRemote) ||
 		errors.As(err, &unknown) || errors.As(err, &ambiguous) || errors.As(err, &notInPolar) || errors.Is(err, polar.ErrWrongPassword)
 }
 
@@ -58,6 +59,8 @@ func hintFor(err error) string {
 		unreachable *lxd.UnreachableError
 		product     *simplestreams.UnknownProductError
 		cluster     noClusterError
+		changed     *changedError
+		notThere    *notInTestingError
 		check       *spec.UnknownCheckError
 		key         *polarstore.KeyError
 	)
@@ -70,6 +73,9 @@ func hintFor(err error) string {
 		if near := checks.Suggest(remote.Name, remote.Known); near != "" {
 			return fmt.Sprintf("did you mean %q?", near)
 		}
+	case errors.As(err, &changed):
+		return fmt.Sprintf("if the server got a new certificate, remove line %d of %s; if not, somebody else answers in its place",
+			changed.known.Line, changed.file)
 	case errors.As(err, &cert):
 		return fmt.Sprintf("if its fingerprint is right, trust it with --server-fingerprint %s", cert.Fingerprint)
 	case errors.As(err, &untrusted):
@@ -82,12 +88,16 @@ func hintFor(err error) string {
 		return fmt.Sprintf("did you mean %q?", check.Suggestion)
 	case errors.As(err, &check):
 		return "the spec has " + strings.Join(check.Known, ", ")
+	case errors.As(err, &notThere) && notThere.refused == nil:
+		return "is TESTING_IMAGE_SERVER the testing channel of that Polar?"
+	case errors.As(err, &notThere):
+		return "if it is active already, ACTIVE_IMAGE_SERVER, the active channel's feed, would tell"
 	case errors.Is(err, polar.ErrWrongPassword):
 		return "POLAR_AUTH_TOKEN holds Polar's password"
 	case errors.Is(err, errNoClusters):
 		return "add one to Polar: see icepak polar cluster add --help"
 	case errors.As(err, &cluster):
-		return "add one to Polar (icepak polar cluster add), or name a remote with --remote"
+		return "add one to Polar (icepak polar cluster add), or name a remote with icepak test --remote"
 	}
 	return ""
 }

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/pflag"
 
@@ -30,16 +30,37 @@ type remoteOptions struct {
 
 func (o *remoteOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.name, "remote", "", "the LXD `remote`, as the lxc client knows it, or https://host:8443")
-	f.StringVar(&o.project, "project", "", "the LXD project, instead of the remote's")
 	f.StringVar(&o.clientCert, "client-cert", "", "a client certificate for the remote, a PEM `file`")
 	f.StringVar(&o.clientKey, "client-key", "", "its key, a PEM `file`")
+	o.serverFlags(f)
+}
+
+// serverFlags are those that go with any server, also one that Polar names.
+func (o *remoteOptions) serverFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.project, "project", "", "the LXD project, instead of the remote's")
+	o.trustFlags(f)
+}
+
+func (o *remoteOptions) trustFlags(f *pflag.FlagSet) {
 	f.StringSliceVar(&o.fingerprints, "server-fingerprint", nil, "trust a server whose certificate has this SHA-256 `fingerprint`")
 }
 
 func (o *remoteOptions) fromEnv(env *Env) {
 	if v := env.Getenv("ICEPAK_SERVER_FINGERPRINTS"); v != "" && len(o.fingerprints) == 0 {
-		o.fingerprints = strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == ' ' })
+		o.fingerprints = strings.FieldsFunc(v, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 	}
+}
+
+func (o *remoteOptions) validate() error {
+	if (o.clientCert == "") != (o.clientKey == "") {
+		return usagef("--client-cert and --client-key go together")
+	}
+	for _, f := range o.fingerprints {
+		if _, err := lxd.ParseFingerprint(f); err != nil {
+			return usagef("--server-fingerprint: %w", err)
+		}
+	}
+	return nil
 }
 
 // A remote is an LXD server that a run uses.
@@ -62,12 +83,12 @@ type remotes struct {
 }
 
 func newRemotes(env *Env, opts remoteOptions, warn func(string, ...any)) (*remotes, error) {
+	if err := opts.validate(); err != nil {
+		return nil, err
+	}
 	config, err := lxd.LoadConfig(env.Getenv)
 	if err != nil {
 		return nil, err
-	}
-	if (opts.clientCert == "") != (opts.clientKey == "") {
-		return nil, usagef("--client-cert and --client-key go together")
 	}
 	return &remotes{env: env, opts: opts, config: config, warn: warn, open: map[string]*remote{}}, nil
 }
@@ -103,17 +124,24 @@ func (r *remotes) arch(ctx context.Context, product string) string {
 	return on.server.Architectures()[0]
 }
 
-// forArch returns the remote to launch images of the architecture on.
-func (r *remotes) forArch(ctx context.Context, arch string) (*remote, error) {
+// A need is what a version asks of the server that its images are launched on.
+type need struct {
+	arch string
+	vm   bool   // also for a virtual machine
+	feed string // lxd or incus: whose metadata the feed has
+}
+
+// find returns the remote to launch a version's images on.
+func (r *remotes) find(ctx context.Context, n need) (*remote, error) {
 	if r.asked && r.opts.name == "" {
-		return r.cluster(ctx, arch)
+		return r.cluster(ctx, n)
 	}
 	on, err := r.named(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if archs := on.server.Architectures(); !slices.Contains(archs, arch) {
-		return nil, usagef("%s cannot run %s: it runs %s", on.name, arch, strings.Join(archs, ", "))
+	if archs := on.server.Architectures(); !slices.Contains(archs, n.arch) {
+		return nil, usagef("%s cannot run %s: it runs %s", on.name, n.arch, strings.Join(archs, ", "))
 	}
 	return on, nil
 }
@@ -127,62 +155,28 @@ func (r *remotes) named(ctx context.Context) (*remote, error) {
 	if open, ok := r.open[name]; ok {
 		return open, nil
 	}
-	known, err := r.config.Remote(name)
+	known, err := r.configured(name)
 	if err != nil {
 		return nil, err
-	}
-	if r.opts.clientCert != "" {
-		if known.ClientCert, err = os.ReadFile(r.opts.clientCert); err != nil {
-			return nil, usageError{err: fmt.Errorf("--client-cert: %w", err)}
-		}
-		if known.ClientKey, err = os.ReadFile(r.opts.clientKey); err != nil {
-			return nil, usageError{err: fmt.Errorf("--client-key: %w", err)}
-		}
 	}
 	return r.connect(ctx, name, known)
 }
 
-// cluster returns a healthy cluster of Polar's for the architecture, the first
-// that can be reached.
-func (r *remotes) cluster(ctx context.Context, arch string) (*remote, error) {
-	var errs []error
-	for _, c := range r.clusters {
-		if c.Arch != arch {
-			continue
-		}
-		name := fmt.Sprintf("cluster %d", c.ID)
-		if open, ok := r.open[name]; ok {
-			return open, nil
-		}
-		known, err := r.config.Remote(c.Credential.Endpoint)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", name, err))
-			continue
-		}
-		known.Name = name
-		if c.Credential.Certificate != "" {
-			known.ClientCert, known.ClientKey = []byte(c.Credential.Certificate), []byte(c.Credential.PrivateKey)
-		}
-		on, err := r.connect(ctx, name, known)
-		if err == nil {
-			return on, nil
-		}
-		errs = append(errs, err)
+// configured returns a remote of the lxc client's, or of an address, with the
+// certificate that was given for it.
+func (r *remotes) configured(name string) (lxd.Remote, error) {
+	known, err := r.config.Remote(name)
+	if err != nil || r.opts.clientCert == "" {
+		return known, err
 	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
+	if known.ClientCert, err = os.ReadFile(r.opts.clientCert); err != nil {
+		return known, usageError{err: fmt.Errorf("--client-cert: %w", err)}
 	}
-	return nil, noClusterError(arch)
+	if known.ClientKey, err = os.ReadFile(r.opts.clientKey); err != nil {
+		return known, usageError{err: fmt.Errorf("--client-key: %w", err)}
+	}
+	return known, nil
 }
-
-// noClusterError says that Polar has nowhere to launch images of an architecture.
-type noClusterError string
-
-func (e noClusterError) Error() string {
-	return fmt.Sprintf("polar lists no healthy cluster for %s", string(e))
-}
-
-var errNoClusters = errors.New("polar lists no healthy cluster, and every result has to name one")
 
 func (r *remotes) connect(ctx context.Context, name string, known lxd.Remote) (*remote, error) {
 	if r.opts.project != "" {
@@ -195,31 +189,6 @@ func (r *remotes) connect(ctx context.Context, name string, known lxd.Remote) (*
 	}
 	r.open[name] = &remote{name: name, addr: known.Addr, server: server}
 	return r.open[name], nil
-}
-
-// clusterID is the cluster that assessments of a run on the remote name. Polar
-// keeps one assessment for all clusters, so that any will do where the remote is
-// none of them.
-func (r *remotes) clusterID(on *remote, arch string) (int64, error) {
-	var id int64
-	for _, c := range r.clusters {
-		if sameHost(c.Credential.Endpoint, on.addr) {
-			return c.ID, nil
-		}
-		if id == 0 || c.Arch == arch {
-			id = c.ID
-		}
-	}
-	if id == 0 {
-		return 0, errNoClusters
-	}
-	return id, nil
-}
-
-func sameHost(a, b string) bool {
-	ua, errA := url.Parse(a)
-	ub, errB := url.Parse(b)
-	return a == b || errA == nil && errB == nil && ua.Host != "" && ua.Host == ub.Host
 }
 
 // clean deletes what runs that are no more have left on the remote, once a run.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/upmaru/icepak/checks"
 	"github.com/upmaru/icepak/cmd/internal/report"
@@ -27,6 +28,11 @@ type testOptions struct {
 	keep    string
 	timeout time.Duration
 	probe   string
+
+	// Of icepak validate only.
+	readmit bool // have Polar put a version into testing that is not there
+	narrow  bool // only checks, and what has failed, stand in the way of promotion
+	must    bool // a version that is not promoted is no success
 }
 
 func newTestCommand(env *Env) *cobra.Command {
@@ -50,13 +56,20 @@ Other sources than the testing channel: --feed, --image, --path, --instance and
 
 Environment:
   TESTING_IMAGE_SERVER         the feed of the testing channel (it holds a secret)
-  ACTIVE_IMAGE_SERVER          the feed of the active one (too), to look for a version
-                               whose promotion Polar does not answer for
+  ACTIVE_IMAGE_SERVER          the feed of the active one (likewise), to tell a version
+                               that is promoted already, or whose promotion Polar did
+                               not answer for
   POLAR_AUTH_TOKEN             Polar's password; without it nothing is posted
   POLAR_ENDPOINT               default of --endpoint
   ICEPAK_PROBE                 default of --probe
   ICEPAK_SERVER_FINGERPRINTS   default of --server-fingerprint
+  ICEPAK_STATE                 a folder for known_clusters (default: icepak in the
+                               user's state folder), see below
   LXD_CONF, LXC_REMOTE         as the lxc client has them
+
+The certificates of Polar's clusters are verified by an authority, or else by
+fingerprint: one that was given, or the one that the server showed when it was met
+first, which is told in a warning and remembered in known_clusters.
 
 Exit codes: 0 all passed, 1 a check failed, 2 a mistake on the command line or in
 a spec, 3 could not find out, 130 interrupted.`,
@@ -67,11 +80,7 @@ a spec, 3 could not find out, 130 interrupted.`,
   icepak test --local --spec examples/host.yaml`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.source.products = args
-			opts.source.fromEnv(env)
-			opts.remote.fromEnv(env)
-			if opts.probe == "" {
-				opts.probe = env.Getenv("ICEPAK_PROBE")
-			}
+			opts.fromEnv(env)
 			return runTest(cmd.Context(), env, opts)
 		},
 	}
@@ -85,9 +94,21 @@ a spec, 3 could not find out, 130 interrupted.`,
 	f.BoolVar(&opts.force, "force", false, "also run what has passed earlier")
 	f.BoolVar(&opts.promote, "promote", false, "have Polar promote a version that has passed everything")
 	f.StringVar(&opts.keep, "keep", "never", "which instances are left running: never, failed, always")
-	f.DurationVar(&opts.timeout, "timeout", 15*time.Minute, "how long one image may take in all")
+	opts.timeFlag(f)
 	f.StringVar(&opts.probe, "probe", "", "the probe to use, a static linux `file`, instead of the embedded one")
 	return cmd
+}
+
+func (o *testOptions) timeFlag(f *pflag.FlagSet) {
+	f.DurationVar(&o.timeout, "timeout", 15*time.Minute, "how long one image may take in all")
+}
+
+func (o *testOptions) fromEnv(env *Env) {
+	o.source.fromEnv(env)
+	o.remote.fromEnv(env)
+	if o.probe == "" {
+		o.probe = env.Getenv("ICEPAK_PROBE")
+	}
 }
 
 // validate refuses what contradicts itself before anything is asked of anyone.
@@ -160,7 +181,17 @@ func runTest(ctx context.Context, env *Env, opts testOptions) error {
 		}
 		printError(env.Err, err) // that an image does not work is the weightier news
 	}
-	return verdictError(ctx, sum)
+	if err := verdictError(ctx, sum); err != nil || !opts.must || promoted(sum) {
+		return err
+	}
+	return exitError(exitUnknown)
+}
+
+// promoted tells whether every version whose promotion was asked for was promoted.
+func promoted(sum report.Summary) bool {
+	return !slices.ContainsFunc(sum.Images, func(i report.ImageResult) bool {
+		return i.Promotion != "" && i.Promotion != report.Promoted
+	})
 }
 
 // verdictError turns a run's verdict into its exit code. That there was nothing to

@@ -96,6 +96,16 @@ func (p *planner) productJobs(ctx context.Context) ([]runner.Job, error) {
 	}
 	var jobs []runner.Job
 	for _, name := range src.products {
+		if p.opts.readmit {
+			job, err := p.readmit(ctx, name)
+			if err != nil {
+				return nil, err
+			}
+			if job != nil {
+				jobs = append(jobs, *job)
+				continue
+			}
+		}
 		more, err := p.product(ctx, name)
 		if err != nil {
 			return nil, err
@@ -118,11 +128,7 @@ func (p *planner) product(ctx context.Context, name string) ([]runner.Job, error
 	if serial == "" {
 		return p.absent(ctx, key, nil)
 	}
-	s, err := p.specs.forProduct(key)
-	if err != nil {
-		return nil, err
-	}
-	wanted, err := p.wanted(s)
+	s, wanted, err := p.specFor(ctx, key)
 	if err != nil {
 		return nil, err
 	}
@@ -131,11 +137,11 @@ func (p *planner) product(ctx context.Context, name string) ([]runner.Job, error
 		return nil, usagef("%s %s has no image that is wanted: it has %s", key, serial,
 			strings.Join(p.feed.Types(key, serial), ", "))
 	}
-	remote, err := p.remotes.forArch(ctx, archOf(key))
+	remote, err := p.remotes.find(ctx, p.need(key, serial, types))
 	if err != nil {
 		return nil, err
 	}
-	record, err := p.record(ctx, key, serial, remote, s)
+	record, err := p.record(ctx, key, serial, remote, s, wanted)
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +178,14 @@ func (p *planner) absent(ctx context.Context, name string, unknown error) ([]run
 		}
 		name, unknown = product.Key, nil
 		if serial := p.opts.source.serial; serial != "" {
-			return nil, usagef("%s %s is not in the testing channel: it is unknown, promoted already, or withdrawn", name, serial)
+			job, err := p.promotedAlready(ctx, name, serial)
+			if job == nil && err == nil {
+				err = usagef("%s %s is not in the testing channel: it is unknown, promoted already, or withdrawn", name, serial)
+			}
+			if err != nil {
+				return nil, err
+			}
+			return []runner.Job{*job}, nil
 		}
 	}
 	if unknown != nil {
@@ -207,7 +220,7 @@ func (p *planner) serial(key string) (string, error) {
 }
 
 // record asks Polar what has passed, where Polar is asked at all.
-func (p *planner) record(ctx context.Context, key, serial string, on *remote, s *spec.Spec) (*runner.Record, error) {
+func (p *planner) record(ctx context.Context, key, serial string, on *remote, s *spec.Spec, w runner.Wanted) (*runner.Record, error) {
 	if p.polar == nil {
 		return nil, nil
 	}
@@ -223,8 +236,12 @@ func (p *planner) record(ctx context.Context, key, serial string, on *remote, s 
 	if err != nil {
 		return nil, err
 	}
-	if len(record.Untracked) > 0 {
-		p.warn("Polar does not track %s: what comes of it counts here and is not posted", strings.Join(record.Untracked, ", "))
+	untracked := slices.DeleteFunc(record.Untracked, func(name string) bool { return len(w.Checks) > 0 && !slices.Contains(w.Checks, name) })
+	if len(untracked) > 0 {
+		p.warn("Polar does not track %s: what comes of it counts here and is not posted", strings.Join(untracked, ", "))
+	}
+	if p.opts.narrow {
+		record.Narrow(w)
 	}
 	return record, nil
 }
@@ -246,6 +263,15 @@ func (p *planner) feedJob(ctx context.Context, key, serial, typ string, on *remo
 		job.Host, err = p.launcher(ctx, on, s, image, place, lxd.Source{Fingerprint: img.Fingerprint, Server: p.feed.URL})
 	}
 	return job, err
+}
+
+// need is what the version asks of the server that it is launched on.
+func (p *planner) need(key, serial string, types []string) need {
+	n := need{arch: archOf(key), vm: slices.Contains(types, "virtual-machine"), feed: "lxd"}
+	if img, err := p.feed.Image(key, serial, types[0]); err == nil && img.Metadata.FileType == simplestreams.IncusMetadata {
+		n.feed = "incus"
+	}
+	return n
 }
 
 // gpusFor looks for GPUs where the spec has a check that depends on one.
@@ -291,6 +317,39 @@ func (p *planner) localJobs() ([]runner.Job, error) {
 		runner.Place{Arch: runtime.GOARCH, Type: "machine", GPUs: runner.LocalGPUs()}, wanted, nil, p.opts.timeout)
 	job.Host = runner.Local{System: checks.Local()}
 	return []runner.Job{job}, nil
+}
+
+// specFor returns the product's spec, and what the options ask for of it. Of a check
+// that the spec does not have, it says whether Polar has it.
+func (p *planner) specFor(ctx context.Context, key string) (*spec.Spec, runner.Wanted, error) {
+	s, err := p.specs.forProduct(key)
+	if err != nil {
+		return nil, runner.Wanted{}, err
+	}
+	wanted, err := p.wanted(s)
+	var unknown *spec.UnknownCheckError
+	if p.polar == nil || !errors.As(err, &unknown) {
+		return s, wanted, err
+	}
+	tracked, err := p.polar.Checks(ctx)
+	if err != nil {
+		return nil, wanted, err
+	}
+	var slugs []string
+	for _, c := range tracked {
+		if c.Slug == unknown.Name {
+			return nil, wanted, usageError{
+				err:  fmt.Errorf("polar tracks the check %q, but %s does not have it: it cannot be evaluated", c.Slug, s.Path),
+				hint: "name a spec that has it with --spec",
+			}
+		}
+		slugs = append(slugs, c.Slug)
+	}
+	hint := fmt.Sprintf("%s has %s; Polar tracks %s", s.Path, strings.Join(unknown.Known, ", "), strings.Join(slugs, ", "))
+	if unknown.Suggestion != "" {
+		hint = fmt.Sprintf("did you mean %q? %s", unknown.Suggestion, hint)
+	}
+	return nil, wanted, usageError{err: unknown, hint: hint}
 }
 
 // wanted is what the options ask for of the spec. The spec itself stays whole: what

@@ -25,7 +25,7 @@ func (c *Client) Promote(ctx context.Context, product string, v Version, comment
 			return nil
 		}
 		if refused, ok := errors.AsType[*RefusedError](err); ok && refused.State != "" {
-			if refused.State == stateActive {
+			if refused.State == Active {
 				return nil
 			}
 			return err
@@ -49,9 +49,6 @@ func (c *Client) Promote(ctx context.Context, product string, v Version, comment
 		}
 	}
 }
-
-// stateActive is what a server that tells the state calls an active version's.
-const stateActive = "active"
 
 // A whereabouts is where the feeds have a version.
 type whereabouts int

@@ -30,6 +30,9 @@ const (
 	Deactivate = "deactivate" // from testing or active to inactive
 )
 
+// Active is the state of versions in the active channel, to servers that tell states.
+const Active = "active"
+
 // Product returns the product of the key. The error is a *NotFoundError where
 // Polar has none.
 func (c *Client) Product(ctx context.Context, key string) (Product, error) {

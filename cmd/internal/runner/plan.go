@@ -116,12 +116,23 @@ func Look(ctx context.Context, c *polar.Client, product polar.Product, serial st
 			if err != nil {
 				return nil, err
 			}
-			gate := Gate{Type: typ, Check: check.Name, Passed: a.State == "passed"}
+			gate := Gate{Type: typ, Check: check.Name, Passed: a.State == polar.Passed, Failed: a.State == polar.Failed}
 			r.version.Gates = append(r.version.Gates, gate)
 			r.passed[Gate{Type: typ, Check: check.Name}] = gate.Passed
 		}
 	}
 	return r, nil
+}
+
+// Narrow has only what is wanted stand in the way of the version's promotion, for
+// every type of the version, and what has failed.
+func (r *Record) Narrow(w Wanted) {
+	if len(w.Checks) == 0 {
+		return
+	}
+	r.version.Gates = slices.DeleteFunc(r.version.Gates, func(g Gate) bool {
+		return !g.Failed && !slices.Contains(w.Checks, g.Check)
+	})
 }
 
 // mark notes in the job's checks what Polar tracks and what has passed.
@@ -139,12 +150,12 @@ func (r *Record) mark(job *Job, force bool) {
 }
 
 // dropGate takes a check out of the gates that its condition skips here, unless
-// it is required.
+// it is required or something is known of it.
 func (v *Version) dropGate(typ string, c Check) {
 	if c.Required {
 		return
 	}
-	v.Gates = slices.DeleteFunc(v.Gates, func(g Gate) bool { return g.Type == typ && g.Check == c.Name && !g.Passed })
+	v.Gates = slices.DeleteFunc(v.Gates, func(g Gate) bool { return g.Type == typ && g.Check == c.Name && !g.Passed && !g.Failed })
 }
 
 // needed has everything evaluated again that a check which is evaluated needs:

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -101,5 +102,26 @@ func TestAGPUIsAddedWhereTheRemoteHasOneAndTheSpecNamesNone(t *testing.T) {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestWhatIsWantedAloneMayGate(t *testing.T) {
+	passed, failed, open := Gate{Passed: true}, Gate{Failed: true}, Gate{}
+	of := func(g Gate, typ, check string) Gate { g.Type, g.Check = typ, check; return g }
+	all := []Gate{of(passed, "container", "a"), of(open, "container", "b"), of(failed, "container", "c"), of(open, "virtual-machine", "a"), of(passed, "virtual-machine", "b")}
+	for _, tt := range []struct {
+		wanted []string
+		want   []Gate
+	}{
+		{nil, all},
+		{[]string{"a"}, []Gate{all[0], all[2], all[3]}},
+		{[]string{"a", "b", "c"}, all},
+		{[]string{"other"}, []Gate{all[2]}},
+	} {
+		r := &Record{version: &Version{Gates: slices.Clone(all)}}
+		r.Narrow(Wanted{Checks: tt.wanted})
+		if !slices.Equal(r.version.Gates, tt.want) {
+			t.Errorf("%v: %v", tt.wanted, r.version.Gates)
+		}
 	}
 }

@@ -35,6 +35,7 @@ type Version struct {
 type Gate struct {
 	Type, Check string
 	Passed      bool // earlier, so Polar says
+	Failed      bool // likewise, and not passed since
 }
 
 // instanceType is Polar's name for an instance type of LXD.
@@ -119,7 +120,7 @@ func (r *Runner) promoteVersion(ctx context.Context, v *Version, jobs []Job, ima
 // missing lists what stands in the way of the version's promotion: checks of this
 // run that did not pass, and gates that this run did not look at and that have not
 // passed earlier. A check that its condition skipped stands in nobody's way
-// unless it is required.
+// unless it is required, or has failed where the condition held.
 func (v *Version) missing(jobs []Job, images []report.ImageResult) []string {
 	var missing []string
 	passed, tracked, seen := 0, 0, map[Gate]bool{}
@@ -129,16 +130,18 @@ func (v *Version) missing(jobs []Job, images []report.ImageResult) []string {
 		}
 		before := len(missing)
 		for k, c := range job.Checks {
+			found := images[i].Checks[k]
+			if found.Verdict == checks.Skip && c.Skip != "" && !c.Required {
+				continue // its gate, if one is left, stands for what is known of it
+			}
 			seen[Gate{Type: job.Image.Type, Check: c.Name}] = true
-			switch found := images[i].Checks[k]; {
-			case found.Verdict == checks.Pass:
-				passed++
-				if c.ID != 0 {
-					tracked++
-				}
-			case c.Skip != "" && !c.Required:
-			default:
+			if found.Verdict != checks.Pass {
 				missing = append(missing, fmt.Sprintf("%s (%s) %s", c.Name, job.Image.Type, outcome(found.Verdict)))
+				continue
+			}
+			passed++
+			if c.ID != 0 {
+				tracked++
 			}
 		}
 		bad := images[i].Verdict == checks.Fail || images[i].Verdict == checks.Error
@@ -152,6 +155,8 @@ func (v *Version) missing(jobs []Job, images []report.ImageResult) []string {
 		case g.Passed:
 			passed++
 			tracked++
+		case g.Failed:
+			missing = append(missing, fmt.Sprintf("%s (%s) failed earlier", g.Check, g.Type))
 		default:
 			missing = append(missing, fmt.Sprintf("%s (%s) has not passed yet", g.Check, g.Type))
 		}

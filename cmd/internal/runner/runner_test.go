@@ -308,6 +308,11 @@ func TestPromotionNeedsEveryGate(t *testing.T) {
 		{"unless it is required", []Gate{gate("container", "a", false)}, []Check{command(t, 1, "a", "true"), required}, "not promoted: gpu (container) was skipped"},
 		{"nothing passed at all", nil, []Check{skipped}, "not promoted: no check has passed"},
 		{"only what Polar does not track passed", nil, []Check{command(t, 0, "mine", "true")}, "not promoted: no check that Polar tracks has passed"},
+		{"one failed before, whose condition does not hold here", []Gate{gate("container", "a", false), {Type: "container", Check: "gpu", Failed: true}},
+			[]Check{command(t, 1, "a", "true"), skipped}, "not promoted: gpu (container) failed earlier"},
+		{"one failed before that is not asked for", []Gate{gate("container", "a", false), {Type: "container", Check: "b", Failed: true}},
+			[]Check{command(t, 1, "a", "true")}, "not promoted: b (container) failed earlier"},
+		{"one failed before and passes now", []Gate{{Type: "container", Check: "a", Failed: true}}, []Check{command(t, 1, "a", "true")}, "promoted"},
 		{"passed earlier, nothing launched", []Gate{gate("container", "a", true)}, []Check{earlier}, "promoted"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
