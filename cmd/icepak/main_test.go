@@ -48,8 +48,11 @@ func TestScripts(t *testing.T) {
 			"https":     serveHTTPS,
 			"interrupt": interrupt,
 			"kill9":     kill,
+			"listen":    listen,
 			"polar":     servePolar,
 			"setenv":    setFromFile,
+			"token":     token,
+			"trusted":   trusted,
 		},
 	})
 }

@@ -173,3 +173,10 @@ func printJSON(w io.Writer, v any) error {
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
 }
+
+// warnTo prints warnings of commands that have no report.
+func warnTo(env *Env) func(string, ...any) {
+	return func(format string, args ...any) {
+		fmt.Fprintln(env.Err, "warning: "+report.Clean(fmt.Sprintf(format, args...)))
+	}
+}

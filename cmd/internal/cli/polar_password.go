@@ -75,15 +75,20 @@ func readPassword(ctx context.Context, env *Env) (string, error) {
 		}
 		return first, nil
 	}
+	return readLine(ctx, env, "password", "or give --generate")
+}
+
+// readLine returns the first line of standard input.
+func readLine(ctx context.Context, env *Env, what, hint string) (string, error) {
 	return await(ctx, func() (string, error) {
 		line := bufio.NewScanner(io.LimitReader(env.In, 1<<16))
 		if line.Scan() {
 			return line.Text(), nil
 		}
 		if err := line.Err(); err != nil {
-			return "", fmt.Errorf("read password: %w", err)
+			return "", fmt.Errorf("read %s: %w", what, err)
 		}
-		return "", usageError{err: errors.New("standard input has no password"), hint: "or give --generate"}
+		return "", usageError{err: fmt.Errorf("standard input has no %s", what), hint: hint}
 	})
 }
 

@@ -144,6 +144,24 @@ func (s *Store) RemoveCluster(ctx context.Context, name string) error {
 	return s.remove(ctx, "cluster", "DELETE FROM clusters WHERE name = ?", name)
 }
 
+// SetClusterState notes how a cluster is: testers are told of healthy ones only.
+func (s *Store) SetClusterState(ctx context.Context, name, state string) error {
+	if state != "healthy" && state != "unhealthy" {
+		return InvalidError{"state": "must be healthy or unhealthy"}
+	}
+	return s.update(ctx, func(tx *sql.Tx) error {
+		var id int64
+		err := tx.QueryRowContext(ctx, "UPDATE clusters SET state = ? WHERE name = ? RETURNING id", state, name).Scan(&id)
+		if errors.Is(err, sql.ErrNoRows) {
+			return &NotFoundError{"cluster", name}
+		}
+		if err != nil {
+			return fmt.Errorf("set state of cluster %s: %w", name, err)
+		}
+		return nil
+	})
+}
+
 // A credential is a cluster's secrets in one value, which is encrypted.
 type credential struct {
 	Certificate string `json:"certificate"`

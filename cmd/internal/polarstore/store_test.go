@@ -364,3 +364,25 @@ func TestFailedUpdateLeavesNoTrace(t *testing.T) {
 		t.Errorf("keep %q, %v", value, err)
 	}
 }
+
+func TestClusterStates(t *testing.T) {
+	s := newStore(t)
+	ctx := t.Context()
+	if _, err := s.AddCluster(ctx, testCluster(t, "one")); err != nil {
+		t.Fatal(err)
+	}
+	for _, state := range []string{"unhealthy", "healthy"} {
+		if err := s.SetClusterState(ctx, "ONE", state); err != nil {
+			t.Error(err)
+		}
+		if all, err := s.Clusters(ctx); err != nil || all[0].State != state || all[0].Certificate == "" {
+			t.Errorf("%v, %v", all, err)
+		}
+	}
+	if err := s.SetClusterState(ctx, "two", "healthy"); !isNotFound(err) {
+		t.Errorf("got %v", err)
+	}
+	if err := s.SetClusterState(ctx, "one", "poorly"); err == nil {
+		t.Error("any state is taken")
+	}
+}
