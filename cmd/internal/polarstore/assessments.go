@@ -65,8 +65,12 @@ func (s *Store) Checks(ctx context.Context) ([]Check, error) {
 	return all, nil
 }
 
-const selectAssessment = `SELECT a.id, c.slug, a.instance_type, a.state, coalesce(k.name, ''), a.created_at
-	FROM assessments a JOIN checks c ON c.id = a.check_id LEFT JOIN clusters k ON k.id = a.cluster_id `
+// What scanAssessment scans, and where it comes from.
+const (
+	assessmentColumns = "a.id, c.slug, a.instance_type, a.state, coalesce(k.name, ''), a.created_at"
+	assessmentTables  = "assessments a JOIN checks c ON c.id = a.check_id LEFT JOIN clusters k ON k.id = a.cluster_id"
+	selectAssessment  = "SELECT " + assessmentColumns + " FROM " + assessmentTables + " "
+)
 
 // Assessment returns the version's assessment by the check as the instance type
 // (container or vm), and makes it where there is none: there is one, whatever

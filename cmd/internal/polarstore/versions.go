@@ -167,7 +167,12 @@ func printable(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) })
 }
 
-const selectVersion = "SELECT v.id, p.key, v.serial, v.state, v.created_at FROM versions v JOIN products p ON p.id = v.product_id "
+// What scanVersion scans, and where it comes from.
+const (
+	versionColumns = "v.id, p.key, v.serial, v.state, v.created_at"
+	versionTables  = "versions v JOIN products p ON p.id = v.product_id"
+	selectVersion  = "SELECT " + versionColumns + " FROM " + versionTables + " "
+)
 
 // Version returns the product's version of that serial, in upper or lower case.
 func (s *Store) Version(ctx context.Context, productID int64, serial string) (Version, error) {
