@@ -25,14 +25,23 @@ type jsonReporter struct{ w io.Writer }
 func (*jsonReporter) Event(Event) error { return nil }
 
 func (j *jsonReporter) Close(s Summary) error {
-	data, err := json.MarshalIndent(newJSONRun(s), "", "  ")
+	data, err := EncodeJSON(s)
 	if err != nil {
-		return fmt.Errorf("encoding the JSON report: %w", err)
+		return err
 	}
-	if _, err := j.w.Write(append(inert(data), '\n')); err != nil {
+	if _, err := j.w.Write(append(data, '\n')); err != nil {
 		return fmt.Errorf("writing the JSON report: %w", err)
 	}
 	return nil
+}
+
+// EncodeJSON returns the document that NewJSON writes.
+func EncodeJSON(s Summary) ([]byte, error) {
+	data, err := json.MarshalIndent(newJSONRun(s), "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("encoding the JSON report: %w", err)
+	}
+	return inert(data), nil
 }
 
 // The structs below are the document. Changing them changes its schema; what
