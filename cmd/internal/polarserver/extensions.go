@@ -11,6 +11,8 @@ func extensions() string {
 	return strings.Join([]string{
 		"idempotency", // an Idempotency-Key with events and new versions
 		"comment",     // comment and by of an event
+		"status",      // how versions and their assessments stand
+		"report",      // the last report of a version as an instance type
 	}, ", ")
 }
 

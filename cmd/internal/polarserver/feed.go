@@ -156,7 +156,7 @@ func (d *document) serve(w http.ResponseWriter, r *http.Request) {
 	body, etag := d.plain, `"`+d.etag+`"`
 	h := w.Header()
 	h.Set("Content-Type", "application/json; charset=utf-8")
-	h.Set("Cache-Control", "max-age=0, private, must-revalidate")
+	h.Set("Cache-Control", noCache)
 	h.Set("Vary", "Accept-Encoding")
 	if acceptsGzip(r.Header.Get("Accept-Encoding")) {
 		body, etag = d.gzipped(), `"`+d.etag+`-gzip"`

@@ -2,6 +2,7 @@ package polarserver
 
 import (
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
 	"os"
 	"path/filepath"
@@ -74,4 +75,18 @@ func testCluster(t *testing.T, name string) polarstore.Cluster {
 func sum(parts ...string) string {
 	h := sha256.Sum256([]byte(strings.Join(parts, "")))
 	return hex.EncodeToString(h[:])
+}
+
+// countSessions counts the sessions in the data folder.
+func countSessions(t *testing.T, dir string) (n int) {
+	t.Helper()
+	db, err := sql.Open("sqlite", filepath.Join(dir, "polar.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM sessions").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }

@@ -71,6 +71,14 @@ func formValues(body, name string) map[string]json.RawMessage {
 	return values
 }
 
+// readJSON reads a request that says to be JSON, of at most limit bytes.
+func readJSON(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	if mt, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mt != "application/json" {
+		return nil, errBadRequest
+	}
+	return io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+}
+
 // has tells whether there is a value.
 func (f *fields) has(name string) bool {
 	raw := bytes.TrimSpace(f.values[name])

@@ -11,7 +11,7 @@ package polarserver
 import (
 	"encoding/json"
 	"errors"
-	"io"
+	"html/template"
 	"log/slog"
 	"math"
 	"net/http"
@@ -26,6 +26,9 @@ import (
 type Options struct {
 	Logger *slog.Logger     // for what went wrong on our side; none where nil
 	Now    func() time.Time // time.Now where nil
+	// OpenPages shows the pages without the password to browsers on this machine.
+	// It is not for a server behind a proxy, whose visitors all come from here.
+	OpenPages bool
 
 	// For Serve only.
 	Listen     string           // host:port; port 0 picks a free one
@@ -44,12 +47,17 @@ type server struct {
 	// on purpose and anybody may ask for it.
 	hashing chan struct{}
 	logins  *limiter
+
+	pages     *template.Template
+	openPages bool
+	visitor   *visitor
 }
 
 func newServer(st *polarstore.Store, opts Options) *server {
 	s := &server{
 		store: st, log: opts.Logger, now: opts.Now,
 		feeds: newFeeds(st), hashing: make(chan struct{}, 2), logins: newLimiter(),
+		pages: parsePages(), openPages: opts.OpenPages, visitor: newVisitor(),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -74,6 +82,8 @@ func (s *server) routes() http.Handler {
 	private("POST /publish/products/{id}/versions", s.createVersion)
 	private("GET /publish/products/{id}/versions/{serial}", s.getVersion)
 	private("POST /publish/versions/{id}/events", s.fireVersion)
+	private("PUT /publish/versions/{id}/reports/{type}", s.putReport)
+	private("GET /publish/status", s.getStatus)
 	private("GET /publish/testing/checks", s.getChecks)
 	private("GET /publish/testing/clusters", s.getClusters)
 	private("POST /publish/testing/versions/{id}/assessments", s.createAssessment)
@@ -82,7 +92,12 @@ func (s *server) routes() http.Handler {
 	open("GET /spaces/{token}/streams/v1/images.json", s.getImages)
 	open("GET /spaces/{token}/items/{id}", s.getItem)
 	open("GET /health", s.getHealth)
-	open("GET /robots.txt", s.getRobots)
+	open("GET /{$}", s.page(s.getOverview))
+	open("GET /products/{key}", s.page(s.getAllVersions))
+	open("GET /versions/{id}", s.page(s.getVersionPage))
+	open("GET /spaces/{token}", s.toOverview)
+	open("GET /style.css", getStyle)
+	open("GET /robots.txt", getRobots)
 	open("/", func(http.ResponseWriter, *http.Request) error { return errNotFound })
 	return mux
 }
@@ -164,10 +179,13 @@ func answerData(w http.ResponseWriter, status int, data any) error {
 	return nil
 }
 
+// noCache is the Cache-Control of what is for one client, and now.
+const noCache = "max-age=0, private, must-revalidate"
+
 // answer writes the value as JSON. A client that went away is not an error.
 func answer(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.Header().Set("Cache-Control", "max-age=0, private, must-revalidate")
+	w.Header().Set("Cache-Control", noCache)
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(v)
 }
@@ -182,14 +200,6 @@ func pathID(r *http.Request) (int64, error) {
 		return 0, errBadRequest
 	}
 	return id, nil
-}
-
-// getRobots asks search engines to stay away: nothing here is for them.
-func (s *server) getRobots(w http.ResponseWriter, _ *http.Request) error {
-	w.Header().Set("Content-Type", "text/plain")
-	w.Header().Set("Cache-Control", "public")
-	_, _ = io.WriteString(w, "User-agent: *\nDisallow: /\n") // a client that went away is not an error
-	return nil
 }
 
 func (s *server) getHealth(w http.ResponseWriter, _ *http.Request) error {

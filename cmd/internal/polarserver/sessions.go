@@ -30,28 +30,37 @@ func (s *server) createSession(w http.ResponseWriter, r *http.Request) error {
 	if err := f.err(); err != nil {
 		return err
 	}
+	token, err := s.login(r, password)
+	if err != nil {
+		return err
+	}
+	w.Header().Set(extensionsHeader, extensions())
+	return answerData(w, http.StatusCreated, map[string]string{"token": token})
+}
+
+// login exchanges the password that the request brings for a session's token.
+func (s *server) login(r *http.Request, password string) (token string, err error) {
 	ctx := r.Context()
 	select {
 	case s.hashing <- struct{}{}:
 		defer func() { <-s.hashing }()
 	case <-ctx.Done():
-		return ctx.Err()
+		return "", ctx.Err()
 	}
 	// Asked here, where only a few logins are at once, the limits are not outrun.
 	from, now := clientAddress(r), s.now()
 	if wait := s.logins.wait(from, now); wait > 0 {
-		return &tooOftenError{wait}
+		return "", &tooOftenError{wait}
 	}
-	token, err := s.store.CreateSession(ctx, password)
+	token, err = s.store.CreateSession(ctx, password)
 	if errors.Is(err, polarstore.ErrWrongPassword) {
 		s.logins.fail(from, now)
 	}
 	if err != nil {
-		return err
+		return "", err
 	}
 	s.logins.succeed(from)
-	w.Header().Set(extensionsHeader, extensions())
-	return answerData(w, http.StatusCreated, map[string]string{"token": token})
+	return token, nil
 }
 
 // getStorage would name the bucket that files are uploaded to. This server takes

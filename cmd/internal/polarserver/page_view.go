@@ -1,0 +1,212 @@
+package polarserver
+
+import (
+	"fmt"
+	"html/template"
+	"time"
+
+	"github.com/upmaru/icepak/checks"
+	"github.com/upmaru/icepak/cmd/internal/polarstore"
+	"github.com/upmaru/icepak/cmd/internal/report"
+)
+
+// What is shown of one report is bounded, whatever it holds.
+const (
+	maxChecks   = 200
+	maxFailures = 50 // results
+)
+
+// pageFuncs are what the templates call. All text from outside goes through one of
+// those that clean it; html/template escapes it.
+func pageFuncs() template.FuncMap {
+	return template.FuncMap{
+		"line":      report.Line,
+		"label":     report.Label,
+		"explain":   report.Explain,
+		"tail":      report.Tail,
+		"why":       report.Why,
+		"lxdType":   lxdType,
+		"mark":      mark,
+		"stamp":     func(t time.Time) string { return t.Format(time.RFC3339) },
+		"when":      func(t time.Time) string { return t.Format("2006-01-02 15:04") },
+		"seconds":   func(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) },
+		"megabytes": func(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) },
+	}
+}
+
+// mark is the sign of a state or a verdict, which is told by more than its colour.
+func mark(state any) string {
+	switch fmt.Sprint(state) {
+	case "passed", "pass":
+		return "✓"
+	case "failed", "fail":
+		return "✗"
+	case "error":
+		return "!"
+	case "running":
+		return "…"
+	case "active":
+		return "●"
+	case "testing":
+		return "◐"
+	case "inactive":
+		return "○"
+	}
+	return "–"
+}
+
+// A productView is a product's versions as a table: a row for each instance type, a
+// column for each check.
+type productView struct {
+	Key      string
+	Checks   []string
+	Versions []versionRows
+	Left     int // versions that are not shown
+}
+
+// versionRows are a version's part of the table.
+type versionRows struct {
+	polarstore.VersionStatus
+	Rows    []typeRow
+	Why     []reason
+	Columns int // of the table
+}
+
+type typeRow struct {
+	Type  string // LXD's name, or nothing where no type is known yet
+	Cells []cell
+}
+
+// A cell is a check as an instance type.
+type cell struct {
+	Check string
+	Found *polarstore.AssessmentStatus // nil where there is no assessment
+}
+
+// A reason says why something is in its state.
+type reason struct{ State, What, Text string }
+
+// newProductView has those of the checks as columns, in their order, that any of the
+// versions was assessed by.
+func newProductView(p polarstore.ProductStatus, all []polarstore.Check) productView {
+	view := productView{Key: p.Key, Left: p.Total - len(p.Versions)}
+	used := map[string]bool{}
+	for _, v := range p.Versions {
+		for _, a := range v.Assessments {
+			used[a.Check] = true
+		}
+	}
+	for _, c := range all {
+		if used[c.Slug] {
+			view.Checks = append(view.Checks, c.Slug)
+		}
+	}
+	for _, v := range p.Versions {
+		view.Versions = append(view.Versions, newVersionRows(v, view.Checks))
+	}
+	return view
+}
+
+func newVersionRows(v polarstore.VersionStatus, all []string) versionRows {
+	rows := versionRows{VersionStatus: v, Columns: 3 + max(1, len(all))}
+	for _, instanceType := range []string{"container", "vm"} {
+		row, known := typeRow{Type: lxdType(instanceType)}, false
+		for _, r := range v.Reports {
+			known = known || r.InstanceType == instanceType
+		}
+		for _, check := range all {
+			c := cell{Check: check}
+			for i, a := range v.Assessments {
+				if a.Check == check && a.InstanceType == instanceType {
+					c.Found, known = &v.Assessments[i], true
+				}
+			}
+			row.Cells = append(row.Cells, c)
+		}
+		if known {
+			rows.Rows = append(rows.Rows, row)
+		}
+	}
+	if len(rows.Rows) == 0 {
+		rows.Rows = []typeRow{{}}
+	}
+	rows.Why = reasons(v)
+	return rows
+}
+
+// reasons lists what is known of why the version and its checks are as they are.
+func reasons(v polarstore.VersionStatus) []reason {
+	var all []reason
+	if v.Comment != "" {
+		all = append(all, reason{v.State, v.State, v.Comment})
+	}
+	for _, r := range v.Reports {
+		if r.Reason != "" && (r.Verdict == string(checks.Fail) || r.Verdict == string(checks.Error)) {
+			all = append(all, reason{r.Verdict, lxdType(r.InstanceType), r.Reason})
+		}
+	}
+	for _, a := range v.Assessments {
+		if a.Why != "" {
+			all = append(all, reason{a.State, a.Check + ", " + lxdType(a.InstanceType), a.Why})
+		}
+	}
+	return all
+}
+
+// A versionView is all that is known of a version.
+type versionView struct {
+	productView
+	Version polarstore.VersionStatus
+	Reports []reportView
+	History []polarstore.Entry
+	Files   []polarstore.Item
+}
+
+// Title is what the browser's tab says.
+func (v versionView) Title() string { return v.Key + " " + report.Line(v.Version.Serial) }
+
+// A reportView is a report, its failures apart.
+type reportView struct {
+	InstanceType string
+	Posted       time.Time
+	By           string // icepak's version
+	Broken       string // why there is nothing of it to show, or nothing
+	Image        report.ImageResult
+	Failures     []failures
+	Left         int // failures that are not shown
+}
+
+// failures are a check's results that did not pass.
+type failures struct {
+	Check   string
+	Results []checks.Result
+}
+
+func newReportView(r polarstore.Report) reportView {
+	view := reportView{InstanceType: r.InstanceType, Posted: r.Posted}
+	run, err := report.ParseJSON(r.Document)
+	if err != nil || len(run.Images) != 1 {
+		view.Broken = fmt.Sprintf("It cannot be read: %v", err)
+		return view
+	}
+	view.By, view.Image = run.Version, run.Images[0]
+	view.Image.Checks = view.Image.Checks[:min(len(view.Image.Checks), maxChecks)]
+	room := maxFailures
+	for _, c := range view.Image.Checks {
+		f := failures{Check: c.Name}
+		for _, res := range c.Results {
+			if res.Verdict == checks.Pass || res.Verdict == checks.Skip {
+				continue
+			}
+			if room--; room < 0 {
+				view.Left++
+				continue
+			}
+			f.Results = append(f.Results, res)
+		}
+		if len(f.Results) > 0 {
+			view.Failures = append(view.Failures, f)
+		}
+	}
+	return view
+}
