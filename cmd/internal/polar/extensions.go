@@ -13,6 +13,8 @@ import (
 const (
 	extIdempotency = "idempotency" // an Idempotency-Key with events and new versions
 	extComment     = "comment"     // comment and by of an event
+	extStatus      = "status"      // how versions and their assessments stand
+	extReport      = "report"      // the last report of a version as an instance type
 )
 
 const maxActor = 200 // bytes of Options.Actor that servers take

@@ -2,6 +2,7 @@ package polar
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,7 +24,7 @@ const (
 
 var (
 	errMalformed = errors.New("the answer is not what Polar's API gives")
-	errTooLarge  = fmt.Errorf("%w: it is larger than %d KiB", errMalformed, maxBody>>10)
+	errTooLarge  = fmt.Errorf("%w: it is too large", errMalformed)
 )
 
 // A request is one call of the API.
@@ -35,8 +36,9 @@ type request struct {
 	method     string
 	path       string
 	in         any          // nil: no body
-	out        any          // what the answer's data is decoded into
+	out        any          // what the answer's data is decoded into; nil: there is none
 	header     *http.Header // where the answer's header goes; may be nil
+	limit      int          // bytes of the answer; 0: maxBody
 }
 
 // repeatable tells whether the request does no harm when it is taken twice.
@@ -75,7 +77,7 @@ func (c *Client) exchange(ctx context.Context, r request, token Secret) error {
 	// Read where a body that breaks off is repeated like any broken connection.
 	req.SetResponseHandler(func(resp *http.Response) (err error) {
 		read = resp
-		body, err = readBody(resp)
+		body, err = readBody(resp, r.limit)
 		return err
 	})
 	resp, err := client.Do(req)
@@ -86,13 +88,16 @@ func (c *Client) exchange(ctx context.Context, r request, token Secret) error {
 		return c.unreachable(ctx, err)
 	}
 	if read != resp { // it is the last of several attempts, and not a good one
-		body, _ = readBody(resp)
+		body, _ = readBody(resp, r.limit)
 	}
 	if !isOK(resp) {
 		return c.refusal(r, resp.StatusCode, resp.Header, body)
 	}
 	if r.header != nil {
 		*r.header = resp.Header
+	}
+	if r.out == nil && resp.StatusCode == http.StatusNoContent {
+		return nil
 	}
 	return decode(body, r.out)
 }
@@ -126,18 +131,19 @@ func (c *Client) newRequest(ctx context.Context, r request, token Secret) (*retr
 	return req, nil
 }
 
-// readBody reads as much of the answer's body as is needed.
-func readBody(resp *http.Response) ([]byte, error) {
+// readBody reads as much of the answer's body as is needed, of at most limit bytes.
+func readBody(resp *http.Response, limit int) ([]byte, error) {
 	if !isOK(resp) {
 		// An error is one without its reason, too.
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
 		return body, nil
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	limit = cmp.Or(limit, maxBody)
+	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(limit)+1))
 	switch {
 	case err != nil:
-	case len(body) > maxBody:
-		err = errTooLarge
+	case len(body) > limit:
+		err = fmt.Errorf("%w: more than %d KiB", errTooLarge, limit>>10)
 	case breaksOff(body):
 		err = io.ErrUnexpectedEOF
 	}
