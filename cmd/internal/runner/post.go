@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/upmaru/icepak/checks"
 	"github.com/upmaru/icepak/cmd/internal/polar"
@@ -19,6 +20,15 @@ type Tracker interface {
 	// and an error where it is not or where that could not be found out.
 	Promote(ctx context.Context, product string, v polar.Version, comment string) error
 }
+
+// A Reports is a Tracker that also keeps the report of what a run found out.
+type Reports interface {
+	// PutReport hands over the JSON report of the version as the instance type. It
+	// may do nothing.
+	PutReport(ctx context.Context, versionID int64, instanceType string, document []byte) error
+}
+
+var _ Reports = (*polar.Client)(nil)
 
 // A Version is what Polar knows of the version that jobs test. Jobs of one
 // version share it.
@@ -70,6 +80,29 @@ func (r *Runner) post(ctx context.Context, job Job, res *report.ImageResult, w *
 				res.Reason = fmt.Sprintf("%s %sed, which could not be posted: %v", c.Name, found.Verdict, err)
 			}
 		}
+	}
+}
+
+// reportTime bounds the handing over of a report: nothing depends on it.
+const reportTime = 30 * time.Second
+
+// postReport hands the image's report over to a Tracker that keeps such. It is for
+// people who ask why, and decides nothing.
+func (r *Runner) postReport(ctx context.Context, job Job, res report.ImageResult, w *Watch) {
+	reports, ok := r.Tracker.(Reports)
+	if !ok || job.Version == nil || ctx.Err() != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, reportTime)
+	defer cancel()
+	doc, err := report.EncodeJSON(report.Summary{
+		Verdict: res.Verdict, Started: w.began, Duration: time.Since(w.began), Images: []report.ImageResult{res}, Version: r.Version,
+	})
+	if err == nil {
+		err = reports.PutReport(ctx, job.Version.ID, instanceType(job.Image.Type), doc)
+	}
+	if err != nil {
+		w.Warn(fmt.Sprintf("the report is not posted: %v", err))
 	}
 }
 

@@ -145,8 +145,9 @@ func (r *Runner) job(ctx context.Context, job Job) report.ImageResult {
 		res.Verdict = imageVerdict(res.Checks)
 	default:
 		res = r.evaluate(ctx, job, w)
+		res.Stages = w.stop()
+		r.postReport(ctx, job, res, w)
 	}
-	res.Stages = w.stop()
 	w.emit(report.Event{Kind: report.ImageDone, Done: &res})
 	return res
 }

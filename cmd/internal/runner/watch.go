@@ -10,6 +10,7 @@ import (
 // A Watch tells of a job's stages and measures them.
 type Watch struct {
 	image  report.Image
+	began  time.Time
 	tell   func(report.Event)
 	stages []report.StageTime // each once, in the order in which they began
 	now    report.Stage       // the one under way, or the last one
@@ -17,7 +18,7 @@ type Watch struct {
 }
 
 func newWatch(tell func(report.Event), image report.Image) *Watch {
-	return &Watch{image: image, tell: tell}
+	return &Watch{image: image, began: time.Now(), tell: tell}
 }
 
 // Begin ends the stage under way and begins another, or goes on with one that was
