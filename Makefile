@@ -38,6 +38,11 @@ test-quick: ## test what needs no LXD
 	go vet ./...
 	go test -race $(QUICK)
 
+.PHONY: test-browser
+test-browser: ## look at Polar's pages in a headless Chromium; leaves pictures in bin/pages
+	.ci/browser
+	go test -count=1 ./cmd/icepak/browser
+
 .PHONY: bench
 bench: setup probes ## time a run beside what LXD itself takes
 	go test -run '^$$' -bench . -benchtime 5x -timeout 30m ./cmd/icepak

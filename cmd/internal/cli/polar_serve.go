@@ -21,17 +21,25 @@ type polarServeOptions struct {
 	keep       int // 0: as it was
 	pruneAfter time.Duration
 	cert, key  string // files
+	lockPage   bool
 }
 
 func newPolarServeCommand(env *Env) *cobra.Command {
 	var opts polarServeOptions
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Serve the API and the image feeds",
+		Short: "Serve the API, the image feeds and a page",
 		Long: `Serve Polar's API and the image feeds until interrupted; what is being downloaded
 then has ten seconds to end. To serve other machines, give a certificate: without
 one, passwords and tokens are sent in clear text. A certificate that is renewed in
-its place is taken without a restart.`,
+its place is taken without a restart.
+
+Its page, at /, shows how versions stand, and why. It has no secrets, but names of
+images and what is wrong with them. A server that listens on this machine only
+(127.0.0.1, ::1, localhost) shows it to browsers on this machine. Everywhere else,
+through a proxy too, the browser asks for a name, which may be any, and Polar's
+password. Some proxies do not say that they are one: behind a proxy, --lock-page asks
+for the password in any case.`,
 		Example: `  icepak polar serve
   icepak polar serve --listen :8443 --tls-cert fullchain.pem --tls-key privkey.pem --keep 3`,
 		Args: usage(cobra.NoArgs),
@@ -52,6 +60,7 @@ its place is taken without a restart.`,
 	f.DurationVar(&opts.pruneAfter, "prune-after", polarserver.DefaultPruneAfter, "after which `time` in testing a version becomes inactive; 0: never")
 	f.StringVar(&opts.cert, "tls-cert", "", "serve with TLS, and this certificate with its chain: a PEM `file`")
 	f.StringVar(&opts.key, "tls-key", "", "its private key, a PEM `file`")
+	f.BoolVar(&opts.lockPage, "lock-page", false, "ask browsers on this machine, too, for the password")
 	return cmd
 }
 
@@ -63,6 +72,8 @@ func runPolarServe(ctx context.Context, env *Env, opts polarServeOptions) error 
 	if err := opts.checkTLS(); err != nil {
 		return err
 	}
+	ip := net.ParseIP(host)
+	local := host == "localhost" || ip != nil && ip.IsLoopback()
 	return opts.data.use(ctx, env, func(store *polarstore.Store) error {
 		if opts.keep > 0 {
 			if err := store.SetKeep(ctx, opts.keep); err != nil {
@@ -76,12 +87,13 @@ func runPolarServe(ctx context.Context, env *Env, opts polarServeOptions) error 
 		return polarserver.Serve(ctx, store, polarserver.Options{
 			Logger: slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: slog.LevelWarn})),
 			Listen: opts.listen, TLSCert: opts.cert, TLSKey: opts.key, PruneAfter: opts.pruneAfter,
+			OpenPages: local && !opts.lockPage,
 			Ready: func(url string) {
 				fmt.Fprintf(env.Out, "serving Polar on %s\n", url)
 				if !hasPassword {
 					fmt.Fprintln(env.Err, "no password is set, so nobody can log in: icepak polar password")
 				}
-				if ip := net.ParseIP(host); opts.cert == "" && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+				if opts.cert == "" && !local {
 					fmt.Fprintln(env.Err, "warning: other machines send the password and tokens in clear text: give --tls-cert and --tls-key")
 				}
 			},

@@ -75,7 +75,7 @@ func (s *server) getAllVersions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.render(w, http.StatusOK, "all", products[0])
+	return s.render(w, http.StatusOK, "product", products[0])
 }
 
 // products returns the product of that key, or all, with the newest versions.
@@ -88,11 +88,7 @@ func (s *server) products(ctx context.Context, key string, newest int) ([]produc
 	if err != nil {
 		return nil, err
 	}
-	var views []productView
-	for _, p := range products {
-		views = append(views, newProductView(p, all))
-	}
-	return views, nil
+	return newProductViews(products, all), nil
 }
 
 func (s *server) getVersionPage(w http.ResponseWriter, r *http.Request) error {
@@ -116,9 +112,7 @@ func (s *server) version(ctx context.Context, id int64) (view versionView, err e
 	if err != nil {
 		return view, err
 	}
-	view.productView = newProductView(polarstore.ProductStatus{
-		Product: polarstore.Product{Key: view.Version.Product}, Versions: []polarstore.VersionStatus{view.Version}, Total: 1,
-	}, all)
+	view.productView = newSingleView(view.Version, all)
 	reports, err := s.store.Reports(ctx, id)
 	if err != nil {
 		return view, err

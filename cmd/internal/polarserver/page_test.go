@@ -2,9 +2,11 @@ package polarserver
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode"
@@ -217,4 +219,48 @@ func TestSpidersAreSentAway(t *testing.T) {
 	if style.Code != 200 || style.Header().Get("Content-Type") != "text/css; charset=utf-8" {
 		t.Errorf("%d %v", style.Code, style.Header())
 	}
+}
+
+// What is read has a contrast of at least 4.5 to what is behind it, as WCAG's level AA
+// has it, in light and in dark.
+func TestTextIsReadable(t *testing.T) {
+	css, err := pageFiles.ReadFile("page/style.css")
+	if err != nil {
+		t.Fatal(err)
+	}
+	light, dark, ok := strings.Cut(string(css), "@media (prefers-color-scheme: dark)")
+	if !ok {
+		t.Fatal("there is no dark scheme")
+	}
+	for scheme, text := range map[string]string{"light": light, "dark": dark} {
+		colors := map[string]float64{}
+		for _, m := range regexp.MustCompile(`--([a-z]+): #([0-9a-f]{6});`).FindAllStringSubmatch(text, -1) {
+			colors[m[1]] = luminance(t, m[2])
+		}
+		for _, front := range []string{"text", "quiet", "link", "good", "bad", "busy"} {
+			for _, back := range []string{"page", "soft"} {
+				a, b := colors[front]+0.05, colors[back]+0.05
+				if contrast := max(a, b) / min(a, b); contrast < 4.5 {
+					t.Errorf("%s: %s on %s has a contrast of %.1f", scheme, front, back, contrast)
+				}
+			}
+		}
+	}
+}
+
+// luminance is WCAG's relative luminance of a colour.
+func luminance(t *testing.T, hex string) float64 {
+	t.Helper()
+	n, err := strconv.ParseUint(hex, 16, 24)
+	if err != nil {
+		t.Fatal(err)
+	}
+	linear := func(shift int) float64 {
+		c := float64(n>>shift&0xff) / 255
+		if c <= 0.04045 {
+			return c / 12.92
+		}
+		return math.Pow((c+0.055)/1.055, 2.4)
+	}
+	return 0.2126*linear(16) + 0.7152*linear(8) + 0.0722*linear(0)
 }

@@ -28,6 +28,7 @@ func pageFuncs() template.FuncMap {
 		"lxdType":   lxdType,
 		"mark":      mark,
 		"stamp":     func(t time.Time) string { return t.Format(time.RFC3339) },
+		"short":     func(t time.Time) string { return t.Format("01-02 15:04") },
 		"when":      func(t time.Time) string { return t.Format("2006-01-02 15:04") },
 		"seconds":   func(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) },
 		"megabytes": func(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) },
@@ -61,15 +62,17 @@ type productView struct {
 	Key      string
 	Checks   []string
 	Versions []versionRows
-	Left     int // versions that are not shown
+	Left     int  // versions that are not shown
+	Single   bool // it is about one version, which needs no column
 }
 
 // versionRows are a version's part of the table.
 type versionRows struct {
 	polarstore.VersionStatus
-	Rows    []typeRow
-	Why     []reason
-	Columns int // of the table
+	Rows            []typeRow
+	Why             []reason
+	Checks, Columns int // of the table, in number
+	Single          bool
 }
 
 type typeRow struct {
@@ -86,60 +89,79 @@ type cell struct {
 // A reason says why something is in its state.
 type reason struct{ State, What, Text string }
 
-// newProductView has those of the checks as columns, in their order, that any of the
-// versions was assessed by.
-func newProductView(p polarstore.ProductStatus, all []polarstore.Check) productView {
-	view := productView{Key: p.Key, Left: p.Total - len(p.Versions)}
+// newProductViews has as columns those of the checks, in their order, that any of the
+// versions was assessed by: the same for all products.
+func newProductViews(products []polarstore.ProductStatus, all []polarstore.Check) []productView {
 	used := map[string]bool{}
-	for _, v := range p.Versions {
-		for _, a := range v.Assessments {
-			used[a.Check] = true
+	for _, p := range products {
+		for _, v := range p.Versions {
+			for _, a := range v.Assessments {
+				used[a.Check] = true
+			}
 		}
 	}
+	var columns []string
 	for _, c := range all {
 		if used[c.Slug] {
-			view.Checks = append(view.Checks, c.Slug)
+			columns = append(columns, c.Slug)
 		}
 	}
-	for _, v := range p.Versions {
-		view.Versions = append(view.Versions, newVersionRows(v, view.Checks))
+	var views []productView
+	for _, p := range products {
+		view := productView{Key: p.Key, Checks: columns, Left: p.Total - len(p.Versions)}
+		for _, v := range p.Versions {
+			view.Versions = append(view.Versions, newVersionRows(v, columns))
+		}
+		views = append(views, view)
 	}
+	return views
+}
+
+// newSingleView is a version's table.
+func newSingleView(v polarstore.VersionStatus, all []polarstore.Check) productView {
+	product := polarstore.ProductStatus{Product: polarstore.Product{Key: v.Product}, Versions: []polarstore.VersionStatus{v}, Total: 1}
+	view := newProductViews([]polarstore.ProductStatus{product}, all)[0]
+	view.Single = true
+	rows := &view.Versions[0]
+	rows.Single, rows.Columns = true, rows.Columns-2
 	return view
 }
 
 func newVersionRows(v polarstore.VersionStatus, all []string) versionRows {
-	rows := versionRows{VersionStatus: v, Columns: 3 + max(1, len(all))}
+	n := max(1, len(all))
+	rows := versionRows{VersionStatus: v, Why: reasons(v), Checks: n, Columns: 3 + n}
 	for _, instanceType := range []string{"container", "vm"} {
-		row, known := typeRow{Type: lxdType(instanceType)}, false
-		for _, r := range v.Reports {
-			known = known || r.InstanceType == instanceType
-		}
-		for _, check := range all {
-			c := cell{Check: check}
-			for i, a := range v.Assessments {
-				if a.Check == check && a.InstanceType == instanceType {
-					c.Found, known = &v.Assessments[i], true
-				}
-			}
-			row.Cells = append(row.Cells, c)
-		}
-		if known {
+		if row, known := newTypeRow(v, instanceType, all); known {
 			rows.Rows = append(rows.Rows, row)
 		}
 	}
 	if len(rows.Rows) == 0 {
 		rows.Rows = []typeRow{{}}
 	}
-	rows.Why = reasons(v)
 	return rows
 }
 
-// reasons lists what is known of why the version and its checks are as they are.
+// newTypeRow also tells whether anything is known of the version as the type.
+func newTypeRow(v polarstore.VersionStatus, instanceType string, all []string) (row typeRow, known bool) {
+	row.Type = lxdType(instanceType)
+	for _, r := range v.Reports {
+		known = known || r.InstanceType == instanceType
+	}
+	for _, check := range all {
+		c := cell{Check: check}
+		for i, a := range v.Assessments {
+			if a.Check == check && a.InstanceType == instanceType {
+				c.Found, known = &v.Assessments[i], true
+			}
+		}
+		row.Cells = append(row.Cells, c)
+	}
+	return row, known
+}
+
+// reasons lists what is known of why the version's checks are as they are.
 func reasons(v polarstore.VersionStatus) []reason {
 	var all []reason
-	if v.Comment != "" {
-		all = append(all, reason{v.State, v.State, v.Comment})
-	}
 	for _, r := range v.Reports {
 		if r.Reason != "" && (r.Verdict == string(checks.Fail) || r.Verdict == string(checks.Error)) {
 			all = append(all, reason{r.Verdict, lxdType(r.InstanceType), r.Reason})

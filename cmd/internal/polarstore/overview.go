@@ -51,8 +51,10 @@ func (s *Store) Overview(ctx context.Context, key string, newest int) ([]Product
 			return err
 		}
 		versions, err := versionStatuses(ctx, tx, `v.id IN (
-			SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY product_id ORDER BY created_at DESC, id DESC) AS place FROM versions)
-			WHERE ?1 = 0 OR place <= ?1) AND (?2 = '' OR p.key = ?2)`, newest, key)
+			SELECT id FROM (
+				SELECT v.id, row_number() OVER (PARTITION BY product_id ORDER BY v.created_at DESC, v.id DESC) AS place
+				FROM `+versionTables+` WHERE ?1 = '' OR p.key = ?1)
+			WHERE ?2 = 0 OR place <= ?2)`, key, newest)
 		if err != nil {
 			return err
 		}
