@@ -98,7 +98,7 @@ func (w *world) version(key, serial string, events ...string) polarstore.Version
 			Path: "images/" + strings.ReplaceAll(key, ":", "/") + "/" + serial + "/" + name,
 		})
 	}
-	v, err := w.store.CreateVersion(w.t.Context(), p.ID, serial, items)
+	v, err := w.store.CreateVersion(w.t.Context(), p.ID, serial, items, "")
 	w.must(err)
 	for _, event := range events {
 		w.later(7 * time.Minute)

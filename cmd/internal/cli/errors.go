@@ -17,6 +17,7 @@ import (
 // exitCode is the one place where errors become exit codes.
 func exitCode(ctx context.Context, err error) int {
 	var code exitError
+	var notPassed notPassedError
 	switch {
 	case err == nil:
 		return exitOK
@@ -24,6 +25,8 @@ func exitCode(ctx context.Context, err error) int {
 		return int(code)
 	case ctx.Err() != nil:
 		return exitInterrupted
+	case errors.As(err, &notPassed):
+		return exitFailed
 	case isUsage(err):
 		return exitUsage
 	}
@@ -63,6 +66,7 @@ func hintFor(err error) string {
 		notThere    *notInTestingError
 		check       *spec.UnknownCheckError
 		key         *polarstore.KeyError
+		notPassed   notPassedError
 	)
 	switch {
 	case errors.As(err, &usage):
@@ -94,6 +98,8 @@ func hintFor(err error) string {
 		return "if it is active already, ACTIVE_IMAGE_SERVER, the active channel's feed, would tell"
 	case errors.Is(err, polar.ErrWrongPassword):
 		return "POLAR_AUTH_TOKEN holds Polar's password"
+	case errors.As(err, &notPassed):
+		return "--force promotes it all the same"
 	case errors.Is(err, errNoClusters):
 		return "add one to Polar: see icepak polar cluster add --help"
 	case errors.As(err, &cluster):

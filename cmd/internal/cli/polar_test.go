@@ -30,12 +30,18 @@ type polarFolder struct {
 func newPolarFolder(t *testing.T) *polarFolder {
 	t.Helper()
 	p := &polarFolder{t: t, data: filepath.Join(t.TempDir(), "polar"), build: t.TempDir()}
+	p.rebuild("")
+	return p
+}
+
+// rebuild writes the build's files anew, other ones for another seed.
+func (p *polarFolder) rebuild(seed string) {
+	p.t.Helper()
 	for _, name := range []string{"incus.tar.xz", "rootfs.squashfs"} {
-		if err := os.WriteFile(filepath.Join(p.build, name), []byte(name), 0o600); err != nil {
-			t.Fatal(err)
+		if err := os.WriteFile(filepath.Join(p.build, name), []byte(name+seed), 0o600); err != nil {
+			p.t.Fatal(err)
 		}
 	}
-	return p
 }
 
 func (p *polarFolder) env(in io.Reader, out, errs io.Writer) *Env {
@@ -270,6 +276,24 @@ func TestPolarPasswordIsNotWaitedForAfterAnInterrupt(t *testing.T) {
 	var out, errs strings.Builder
 	if code := Run(ctx, []string{"polar", "password"}, p.env(in, &out, &errs)); code != exitInterrupted || out.String() != "" {
 		t.Errorf("exit %d, %q, %q", code, &out, &errs)
+	}
+}
+
+func TestPolarServeMayLockItsPage(t *testing.T) {
+	p := newPolarFolder(t)
+	p.must("password", "--generate")
+	for _, tt := range []struct {
+		flags []string
+		want  int
+	}{{nil, 200}, {[]string{"--lock-page"}, 401}} {
+		res, err := http.Get(p.serve(tt.flags...) + "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != tt.want {
+			t.Errorf("with %q: %s", tt.flags, res.Status)
+		}
 	}
 }
 
