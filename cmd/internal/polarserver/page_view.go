@@ -30,7 +30,7 @@ func pageFuncs() template.FuncMap {
 		"stamp":     func(t time.Time) string { return t.Format(time.RFC3339) },
 		"short":     func(t time.Time) string { return t.Format("01-02 15:04") },
 		"when":      func(t time.Time) string { return t.Format("2006-01-02 15:04") },
-		"seconds":   func(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) },
+		"seconds":   report.Seconds,
 		"megabytes": func(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) },
 	}
 }

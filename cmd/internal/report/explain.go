@@ -2,6 +2,7 @@ package report
 
 import (
 	"strings"
+	"time"
 
 	"github.com/upmaru/icepak/checks"
 )
@@ -41,5 +42,8 @@ func Label(r checks.Result) string { return label(r) }
 // many: what was expected and found, the message, the output, the place in the spec.
 func Explain(r checks.Result) string { return strings.Join(details(r, 60, valueLimit), "\n") }
 
-// Tail returns the last of the text's lines, cleaned, and how many are left out.
+// Tail returns the last of the text's lines, cleaned, and says how many came before.
 func Tail(s string) string { return strings.Join(lastLines(splitLines(s), valueLimit), "\n") }
+
+// Seconds shows a duration as reports do: 4.1 s.
+func Seconds(d time.Duration) string { return seconds(d) }
