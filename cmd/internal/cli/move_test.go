@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -20,7 +21,7 @@ func (p *polarSite) history() string {
 	var names []string
 	for _, line := range strings.Split(p.must("version", "show", polarProduct, polarSerial), "\n") {
 		for _, name := range []string{"test", "activate", "deactivate"} {
-			if strings.Contains(line, "Z  "+name+" ") {
+			if regexp.MustCompile(`Z +version +` + name + ` `).MatchString(line) {
 				names = append(names, name)
 			}
 		}

@@ -2,11 +2,13 @@ package cli
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -75,20 +77,31 @@ func (p *polarSite) settle(verdicts ...string) {
 	}
 }
 
-// as Polar 0.2, which does not tell what it has beyond that, from now on.
-func (p *polarSite) plain() {
-	p.t.Helper()
-	to, err := url.Parse(p.vars["POLAR_ENDPOINT"])
-	p.ok(err)
+// plain has the site's Polar answer as Polar 0.2 from now on.
+func (p *polarSite) plain() { p.vars["POLAR_ENDPOINT"] = asPolar02(p.t, p.vars["POLAR_ENDPOINT"]) }
+
+// asPolar02 puts a front before the server at the URL that has it answer as Polar 0.2:
+// without what it has beyond that, and with a 500 for a change that is refused.
+func asPolar02(t *testing.T, server string) string {
+	t.Helper()
+	to, err := url.Parse(server)
+	if err != nil {
+		t.Fatal(err)
+	}
 	front := httptest.NewServer(&httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) },
 		ModifyResponse: func(r *http.Response) error {
 			r.Header.Del("Polar-Extensions")
+			if r.StatusCode == http.StatusConflict {
+				const body = `{"errors":{"detail":"Internal Server Error"}}`
+				r.StatusCode, r.Body, r.ContentLength = http.StatusInternalServerError, io.NopCloser(strings.NewReader(body)), int64(len(body))
+				r.Header.Set("Content-Length", strconv.Itoa(len(body)))
+			}
 			return nil
 		},
 	})
-	p.t.Cleanup(front.Close)
-	p.vars["POLAR_ENDPOINT"] = front.URL
+	t.Cleanup(front.Close)
+	return front.URL
 }
 
 // icepak runs icepak with the site's variables.

@@ -186,8 +186,17 @@ func TestValidatePutsAVersionIntoTestingAgain(t *testing.T) {
 	}
 	v.holds("testing", stderr)
 
-	// What is active stays so, and what that means is said.
+	// What is active stays so, where that is told.
 	v.must("version", "event", polarProduct, polarSerial, "activate")
+	var stdout string
+	stdout, stderr, code = v.validate("--checks", "ipv4")
+	if code != exitOK || !strings.Contains(stdout, "promoted already; nothing is launched") {
+		t.Errorf("exit %d: %s%s", code, stdout, stderr)
+	}
+	v.holds("active", stderr)
+
+	// Where it is not, what that means is said.
+	v.vars["POLAR_ENDPOINT"] = asPolar02(t, v.vars["POLAR_ENDPOINT"])
 	_, stderr, code = v.validate("--checks", "ipv4")
 	if code != exitUnknown || !strings.Contains(stderr, "is not in the testing channel, and does not get there") || !strings.Contains(stderr, "ACTIVE_IMAGE_SERVER") {
 		t.Errorf("exit %d: %s", code, stderr)

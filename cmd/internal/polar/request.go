@@ -143,7 +143,7 @@ func readBody(resp *http.Response, limit int) ([]byte, error) {
 	switch {
 	case err != nil:
 	case len(body) > limit:
-		err = fmt.Errorf("%w: more than %d KiB", errTooLarge, limit>>10)
+		err = fmt.Errorf("%w, larger than %d KiB", errTooLarge, limit>>10)
 	case breaksOff(body):
 		err = io.ErrUnexpectedEOF
 	}
