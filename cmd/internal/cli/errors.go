@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/upmaru/icepak/checks"
+	"github.com/upmaru/icepak/cmd/internal/build"
 	"github.com/upmaru/icepak/cmd/internal/lxd"
 	"github.com/upmaru/icepak/cmd/internal/polar"
 	"github.com/upmaru/icepak/cmd/internal/polarstore"
@@ -46,10 +47,11 @@ func isUsage(err error) bool {
 		unknown       *simplestreams.UnknownProductError
 		ambiguous     *simplestreams.AmbiguousProductError
 		notInPolar    *polar.NotFoundError
+		incomplete    *build.IncompleteError
 	)
 	return errors.As(err, &usage) || errors.As(err, &inSpec) || errors.As(err, &unknownCheck) ||
 		errors.As(err, &unknownRemote) || errors.As(err, &untrusted) || errors.As(err, &forbidden) || errors.As(err, &notOnRemote) ||
-		errors.As(err, &unknown) || errors.As(err, &ambiguous) || errors.As(err, &notInPolar) || errors.Is(err, polar.ErrWrongPassword)
+		errors.As(err, &unknown) || errors.As(err, &ambiguous) || errors.As(err, &notInPolar) || errors.As(err, &incomplete) || errors.Is(err, polar.ErrWrongPassword)
 }
 
 // hintFor says what to do about the error, or nothing.

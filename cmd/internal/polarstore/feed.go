@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/upmaru/icepak/cmd/internal/build"
 	"github.com/upmaru/icepak/cmd/internal/simplestreams"
 )
 
@@ -183,8 +184,8 @@ func feedItem(it Item) simplestreams.Item {
 
 		Combined:         it.Combined["combined_sha256"],
 		CombinedRootXZ:   it.Combined["combined_rootxz_sha256"],
-		CombinedSquashFS: it.Combined[combinedSquashFS],
-		CombinedDiskKVM:  it.Combined[combinedDisk],
+		CombinedSquashFS: it.Combined[build.CombinedSquashFS],
+		CombinedDiskKVM:  it.Combined[build.CombinedDisk],
 		CombinedDisk1:    it.Combined["combined_disk1-img_sha256"],
 		CombinedDiskUEFI: it.Combined["combined_uefi1-img_sha256"],
 	}

@@ -3,40 +3,20 @@ package polarstore
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
-	"io/fs"
-	"maps"
 	"os"
 	"path"
-	"path/filepath"
-	"regexp"
-	"strings"
 	"syscall"
 
-	"github.com/upmaru/icepak/cmd/internal/simplestreams"
+	"github.com/upmaru/icepak/cmd/internal/build"
 )
 
 const (
 	imagesName   = "images"   // where items are, below files
 	incomingName = "incoming" // where they are until they are complete
-)
-
-// Names of the files of a build.
-const (
-	rootfsName = "rootfs.squashfs"
-	diskName   = "disk.qcow2"
-)
-
-// Names of combined hashes.
-const (
-	combinedSquashFS = "combined_squashfs_sha256"
-	combinedDisk     = "combined_disk-kvm-img_sha256"
 )
 
 // An Imported is what ImportVersion did.
@@ -59,14 +39,14 @@ func (s *Store) ImportVersion(ctx context.Context, key, serial, dir string) (Imp
 }
 
 func (s *Store) importVersion(ctx context.Context, key, serial, dir string) (Imported, error) {
-	if err := checkSerial(serial); err != nil {
-		return Imported{}, err
+	if err := build.CheckSerial(serial); err != nil {
+		return Imported{}, InvalidError{"serial": err.Error()}
 	}
 	p, err := s.Product(ctx, key)
 	if err != nil {
 		return Imported{}, err
 	}
-	names, err := findFiles(dir)
+	sources, err := build.Find(dir)
 	if err != nil {
 		return Imported{}, err
 	}
@@ -75,7 +55,7 @@ func (s *Store) importVersion(ctx context.Context, key, serial, dir string) (Imp
 		return Imported{}, err
 	}
 	defer done()
-	copied, err := s.copyFiles(ctx, dir, names, incoming)
+	copied, err := s.copyFiles(ctx, sources, incoming)
 	if err != nil {
 		return Imported{}, err
 	}
@@ -86,7 +66,7 @@ func (s *Store) importVersion(ctx context.Context, key, serial, dir string) (Imp
 		known, err := findVersion(ctx, tx, p.ID, serial)
 		switch {
 		case err == nil:
-			target := folderOf(p, known.Serial)
+			target := build.Folder(p.Key, known.Serial)
 			imported = Imported{known, buildItems(copied, target), true}
 			if err := sameItems(ctx, tx, known, imported.Items); err != nil {
 				return err
@@ -95,7 +75,7 @@ func (s *Store) importVersion(ctx context.Context, key, serial, dir string) (Imp
 		case !isNotFound(err):
 			return err
 		}
-		target := folderOf(p, serial)
+		target := build.Folder(p.Key, serial)
 		imported.Items = buildItems(copied, target)
 		if err := refuseKnown(ctx, tx, p, serial, imported.Items); err != nil {
 			return err
@@ -107,62 +87,6 @@ func (s *Store) importVersion(ctx context.Context, key, serial, dir string) (Imp
 		return err
 	})
 	return imported, err
-}
-
-// folderOf is where the files of a product's version are, below the data folder's
-// files. Neither the key nor an imported serial leads out of it.
-func folderOf(p Product, serial string) string {
-	return path.Join(imagesName, path.Join(strings.Split(p.Key, ":")...), serial)
-}
-
-// checkSerial refuses serials under which LXD would not see the version, or that
-// make no name of a folder.
-func checkSerial(serial string) error {
-	if !simplestreams.VisibleSerial(serial) {
-		return InvalidError{"serial": fmt.Sprintf("%q does not start with a date as YYYYMMDD: LXD would not see the version", serial)}
-	}
-	if !regexp.MustCompile(`^[A-Za-z0-9._+~-]{8,128}$`).MatchString(serial) {
-		return InvalidError{"serial": fmt.Sprintf("%q is not made of letters, digits and ._+~-", serial)}
-	}
-	return nil
-}
-
-// findFiles returns the names of the build's files in dir, the metadata first.
-func findFiles(dir string) ([]string, error) {
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return nil, &RefusedError{"there is no such folder"}
-	}
-	var names []string
-	for _, name := range []string{simplestreams.IncusMetadata, simplestreams.LXDMetadata, rootfsName, diskName} {
-		if name == simplestreams.LXDMetadata && len(names) > 0 {
-			continue // the same file under its other name
-		}
-		info, err := os.Stat(filepath.Join(dir, name))
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			continue
-		case err != nil:
-			return nil, err
-		case !info.Mode().IsRegular() || info.Size() == 0:
-			return nil, &RefusedError{name + " is empty or no file"}
-		}
-		names = append(names, name)
-	}
-	if len(names) == 0 || (names[0] != simplestreams.IncusMetadata && names[0] != simplestreams.LXDMetadata) {
-		return nil, &RefusedError{"it has no " + simplestreams.IncusMetadata}
-	}
-	if len(names) == 1 {
-		return nil, &RefusedError{"it has neither " + rootfsName + " nor " + diskName}
-	}
-	return names, nil
-}
-
-// A copied is a file that was copied to incoming.
-type copied struct {
-	name     string // in the store
-	hash     string
-	combined string // with the metadata before it
-	size     int64
 }
 
 // makeIncoming makes a folder of its own for an import, which done removes.
@@ -206,37 +130,21 @@ func (s *Store) makeIncoming() (name string, done func(), err error) {
 	}, nil
 }
 
-// copyFiles copies the files to incoming, the first one, the metadata, under
-// Incus's name, and hashes what it copies.
-func (s *Store) copyFiles(ctx context.Context, dir string, names []string, incoming string) ([]copied, error) {
-	var all []copied
-	for i, name := range names {
-		c := copied{name: name}
-		combined := sha256.New()
-		if i == 0 {
-			c.name = simplestreams.IncusMetadata
-		} else if err := s.feedFile(combined, path.Join(incoming, all[0].name)); err != nil {
-			return nil, err
+// copyFiles copies the files to incoming and hashes what it copies.
+func (s *Store) copyFiles(ctx context.Context, sources []build.Source, incoming string) ([]build.File, error) {
+	var hasher build.Hasher
+	var all []build.File
+	for _, src := range sources {
+		sums := hasher.Next()
+		if err := s.copyFile(ctx, src.Path, path.Join(incoming, src.Name), sums); err != nil {
+			return nil, fmt.Errorf("copy %s: %w", src.Name, err)
 		}
-		if err := s.copyFile(ctx, filepath.Join(dir, name), path.Join(incoming, c.name), combined, &c); err != nil {
-			return nil, fmt.Errorf("copy %s: %w", name, err)
-		}
-		all = append(all, c)
+		all = append(all, sums.File(src.Name))
 	}
 	return all, nil
 }
 
-func (s *Store) feedFile(h hash.Hash, name string) error {
-	f, err := s.files.Open(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = io.Copy(h, f)
-	return err
-}
-
-func (s *Store) copyFile(ctx context.Context, from, to string, combined hash.Hash, c *copied) (err error) {
+func (s *Store) copyFile(ctx context.Context, from, to string, sums *build.Sums) (err error) {
 	src, err := os.Open(from)
 	if err != nil {
 		return err
@@ -247,11 +155,9 @@ func (s *Store) copyFile(ctx context.Context, from, to string, combined hash.Has
 		return err
 	}
 	defer func() { err = errors.Join(err, dst.Close()) }()
-	own := sha256.New()
-	if c.size, err = io.Copy(io.MultiWriter(dst, own, combined), &reader{ctx, src}); err != nil {
+	if _, err := io.CopyBuffer(io.MultiWriter(dst, sums), &reader{ctx, src}, make([]byte, 1<<20)); err != nil {
 		return err
 	}
-	c.hash, c.combined = hex.EncodeToString(own.Sum(nil)), hex.EncodeToString(combined.Sum(nil))
 	return dst.Sync()
 }
 
@@ -268,38 +174,28 @@ func (r *reader) Read(p []byte) (int, error) {
 	return r.r.Read(p)
 }
 
-// buildItems makes the items of a version from its files. The metadata is there
-// twice, under the names that Incus and LXD look for.
-func buildItems(files []copied, target string) []Item {
-	combined := map[string]string{}
-	var roots []Item
-	for _, f := range files[1:] {
-		it := Item{Name: f.name, FileType: simplestreams.SquashFS, Hash: f.hash, Size: f.size, Path: path.Join(target, f.name)}
-		switch f.name {
-		case rootfsName:
-			combined[combinedSquashFS] = f.combined
-		case diskName:
-			it.FileType = simplestreams.DiskKVM
-			combined[combinedDisk] = f.combined
-		}
-		roots = append(roots, it)
-	}
+// buildItems makes the items of a version from its files.
+func buildItems(files []build.File, target string) []Item {
 	var items []Item
-	for _, name := range []string{simplestreams.IncusMetadata, simplestreams.LXDMetadata} {
-		items = append(items, Item{Name: name, FileType: name, Hash: files[0].hash, Size: files[0].size,
-			Path: path.Join(target, files[0].name), IsMetadata: true, Combined: maps.Clone(combined)})
+	for _, it := range build.Items(files, target) {
+		combined := map[string]string{}
+		for _, h := range it.Combined {
+			combined[h.Name] = h.Hash
+		}
+		items = append(items, Item{Name: it.Name, FileType: it.FileType, Hash: it.Hash, Size: it.Size,
+			Path: it.Path, IsMetadata: it.IsMetadata, Combined: combined})
 	}
-	return append(items, roots...)
+	return items
 }
 
 // publish moves the files to where items have them, over what an import that
 // was killed left there.
-func (s *Store) publish(incoming, target string, files []copied) error {
+func (s *Store) publish(incoming, target string, files []build.File) error {
 	if err := s.files.MkdirAll(target, 0o700); err != nil {
 		return err
 	}
 	for _, f := range files {
-		if err := s.files.Rename(path.Join(incoming, f.name), path.Join(target, f.name)); err != nil {
+		if err := s.files.Rename(path.Join(incoming, f.Name), path.Join(target, f.Name)); err != nil {
 			return err
 		}
 	}

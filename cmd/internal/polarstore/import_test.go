@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/upmaru/icepak/cmd/internal/build"
 )
 
 const testTarget = "images/debian/bookworm/amd64/default/" + testSerial
@@ -31,10 +33,10 @@ func TestImportMakesItemsAsPublishersDo(t *testing.T) {
 		roots    []string
 		combined map[string]string
 	}{
-		{"container", []string{"incus.tar.xz", "rootfs.squashfs"}, []string{"squashfs"}, map[string]string{combinedSquashFS: squash}},
-		{"virtual machine", []string{"incus.tar.xz", "disk.qcow2"}, []string{"disk-kvm.img"}, map[string]string{combinedDisk: kvm}},
+		{"container", []string{"incus.tar.xz", "rootfs.squashfs"}, []string{"squashfs"}, map[string]string{build.CombinedSquashFS: squash}},
+		{"virtual machine", []string{"incus.tar.xz", "disk.qcow2"}, []string{"disk-kvm.img"}, map[string]string{build.CombinedDisk: kvm}},
 		{"both", []string{"incus.tar.xz", "rootfs.squashfs", "disk.qcow2"}, []string{"squashfs", "disk-kvm.img"},
-			map[string]string{combinedSquashFS: squash, combinedDisk: kvm}},
+			map[string]string{build.CombinedSquashFS: squash, build.CombinedDisk: kvm}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStore(t)
@@ -117,7 +119,7 @@ func TestImportRefuses(t *testing.T) {
 	}
 	t.Run("a folder that is not there", func(t *testing.T) {
 		_, err := s.ImportVersion(t.Context(), testKey, "20260103", filepath.Join(t.TempDir(), "nowhere"))
-		if !isRefused(err) || !strings.Contains(err.Error(), "there is no such folder") {
+		if incomplete := (*build.IncompleteError)(nil); !errors.As(err, &incomplete) || !strings.Contains(err.Error(), "there is no such folder") {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -259,8 +261,12 @@ func TestCancelledImportLeavesNothing(t *testing.T) {
 	if err := s.files.MkdirAll(incoming, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	sources, err := build.Find(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
 	cancel()
-	if _, err := s.copyFiles(ctx, dir, []string{"incus.tar.xz"}, incoming); !errors.Is(err, context.Canceled) {
+	if _, err := s.copyFiles(ctx, sources, incoming); !errors.Is(err, context.Canceled) {
 		t.Errorf("copy: %v", err)
 	}
 	if _, err := s.ImportVersion(ctx, testKey, testSerial, dir); !errors.Is(err, context.Canceled) {
