@@ -203,13 +203,16 @@ func setUpRecorded(t *testing.T) (*polarstore.Store, *strings.Replacer) {
 		c.State = state
 		must(s.AddCluster(ctx, c))
 	}
-	files := filepath.Join(dir, "files/images/debian/bookworm/amd64/contract/1795357939a")
-	must(nil, os.MkdirAll(files, 0o700))
-	for name, size := range map[string]int64{"incus.tar.xz": 296, "rootfs.squashfs": 68423680} {
-		f, err := os.Create(filepath.Join(files, name))
-		must(nil, err)
-		must(nil, f.Truncate(size))
-		must(nil, f.Close())
+	// The versions that get into testing have their files.
+	for _, serial := range []string{"1795357939a", "1795357993a", "1795357993b"} {
+		files := filepath.Join(dir, "files/images/debian/bookworm/amd64/contract", serial)
+		must(nil, os.MkdirAll(files, 0o700))
+		for name, size := range map[string]int64{"incus.tar.xz": 296, "rootfs.squashfs": 68423680} {
+			f, err := os.Create(filepath.Join(files, name))
+			must(nil, err)
+			must(nil, f.Truncate(size))
+			must(nil, f.Close())
+		}
 	}
 	return s, strings.NewReplacer(secrets...)
 }

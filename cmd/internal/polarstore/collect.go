@@ -69,18 +69,8 @@ func (s *Store) garbage(ctx context.Context, q querier, name string) (Garbage, b
 
 // Collect deletes a file that Garbage returned, if still nobody needs it, and
 // tells whether it did. What is known of its version stays, and so do its items,
-// without a file.
+// without a file; it gets into testing again only when that is back.
 func (s *Store) Collect(ctx context.Context, g Garbage) (done bool, err error) {
-	// The version is marked before: where a kill comes between, it must not go back
-	// into testing as if it were whole.
-	err = s.update(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE versions SET collected_at = ? WHERE state = 'inactive'
-			AND id IN (SELECT version_id FROM items WHERE path = ?)`, millis(s.now()), g.Path)
-		return err
-	})
-	if err != nil {
-		return false, fmt.Errorf("collect %s: %w", g.Path, err)
-	}
 	// Nobody moves a version or publishes a file while this transaction is there.
 	err = s.update(ctx, func(tx *sql.Tx) error {
 		_, ok, err := s.garbage(ctx, tx, g.Path)
@@ -102,27 +92,4 @@ func (s *Store) Collect(ctx context.Context, g Garbage) (done bool, err error) {
 		return done, fmt.Errorf("collect %s: %w", g.Path, err)
 	}
 	return done, nil
-}
-
-// refuseCollected refuses a version whose files were collected and did not come
-// back. Those of a version that was made by the API may be elsewhere: they are not
-// missed.
-func (s *Store) refuseCollected(ctx context.Context, tx *sql.Tx, versionID int64) error {
-	var collected sql.NullInt64
-	err := tx.QueryRowContext(ctx, "SELECT collected_at FROM versions WHERE id = ?", versionID).Scan(&collected)
-	if err != nil || !collected.Valid {
-		return err
-	}
-	items, err := versionItems(ctx, tx, versionID)
-	if err != nil {
-		return err
-	}
-	for _, it := range items {
-		if has, err := s.HasFile(it); err != nil {
-			return err
-		} else if !has {
-			return &RefusedError{fmt.Sprintf("version %d is inactive, and its %s was collected: import the same files again first", versionID, it.Name)}
-		}
-	}
-	return nil
 }

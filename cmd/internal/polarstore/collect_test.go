@@ -109,7 +109,7 @@ func TestCollectedVersionComesBackWithItsFiles(t *testing.T) {
 	if _, err := s.OpenItem(items[0]); !isNotFound(err) || !strings.Contains(err.Error(), "file") {
 		t.Errorf("its file: %v", err)
 	}
-	if _, err := s.FireVersion(t.Context(), v.ID, "test", By{}); !isRefused(err) || !strings.Contains(err.Error(), "was collected") {
+	if _, err := s.FireVersion(t.Context(), v.ID, "test", By{}); !isRefused(err) || !strings.Contains(err.Error(), "has no incus.tar.xz") {
 		t.Errorf("test: %v", err)
 	}
 	if events, err := s.VersionEvents(t.Context(), v.ID); err != nil || len(events) != 2 || stateOf(t, s, v) != "inactive" {
@@ -157,40 +157,6 @@ func TestCollectLooksAgain(t *testing.T) {
 			t.Errorf("collected %+v: %v", g, err)
 		}
 	}
-}
-
-func TestFilesOfTwoVersionsAreNeededByBoth(t *testing.T) {
-	s := newStore(t)
-	v := importBuild(t, s, testSerial)
-	fire(t, s, v, "test", "deactivate")
-	p, err := s.Product(t.Context(), testKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	it := Item{Name: "rootfs.squashfs", FileType: "squashfs", Hash: sum("another"), Size: 1, Path: testTarget + "/rootfs.squashfs"}
-	if _, err := s.CreateVersion(t.Context(), p.ID, "20260103", []Item{it}, ""); err != nil {
-		t.Fatal(err)
-	}
-	if got := garbage(t, s); !slices.Equal(got, []string{testTarget + "/incus.tar.xz"}) {
-		t.Errorf("got %v", got)
-	}
-}
-
-// Versions that the API made may have their files at a CDN.
-func TestVersionWithoutFilesHereMayBeTestedAgain(t *testing.T) {
-	s := newStore(t)
-	p, err := s.AddProduct(t.Context(), testKey, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	it := Item{Name: "rootfs.squashfs", FileType: "squashfs", Hash: sum("a"), Size: 1, Path: testTarget + "/rootfs.squashfs"}
-	v, err := s.CreateVersion(t.Context(), p.ID, testSerial, []Item{it}, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	fire(t, s, v, "test", "deactivate")
-	collect(t, s)
-	fire(t, s, v, "test")
 }
 
 func TestCollectionsAndImportsAtOnceLeaveVersionsWhole(t *testing.T) {

@@ -150,7 +150,7 @@ func (s *Store) copyFile(ctx context.Context, from, to string, sums *build.Sums)
 		return err
 	}
 	defer src.Close()
-	dst, err := s.files.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	dst, err := s.create(to)
 	if err != nil {
 		return err
 	}
@@ -199,8 +199,13 @@ func (s *Store) publish(incoming, target string, files []build.File) error {
 			return err
 		}
 	}
-	// The new names are to be on disk before the version is.
-	for folder := target; ; folder = path.Dir(folder) {
+	return s.syncDirs(target)
+}
+
+// syncDirs brings the names in a folder, and in those above it, to disk: they are
+// to be there before a version is.
+func (s *Store) syncDirs(folder string) error {
+	for ; ; folder = path.Dir(folder) {
 		if err := s.syncDir(folder); err != nil {
 			return err
 		}

@@ -32,14 +32,11 @@ func (s *Store) CountHit(ctx context.Context, id int64) error {
 
 // HasFile tells whether the item's file is there, and as large as it should be.
 func (s *Store) HasFile(it Item) (bool, error) {
-	info, err := s.files.Stat(it.Path)
-	if errors.Is(err, fs.ErrNotExist) {
+	err := s.haveFile(it.Path, it.Size)
+	if isNotFound(err) {
 		return false, nil
 	}
-	if err != nil {
-		return false, fmt.Errorf("look for %s: %w", it.Path, err)
-	}
-	return info.Mode().IsRegular() && info.Size() == it.Size, nil
+	return err == nil, err
 }
 
 // OpenItem opens the item's file. One that has another size than it should is

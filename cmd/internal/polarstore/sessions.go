@@ -28,7 +28,8 @@ var (
 	ErrNoSession = errors.New("no such session")
 )
 
-// SetPassword sets the password of publishers and ends all their sessions.
+// SetPassword sets the password of publishers, ends all their sessions, and their
+// keys for uploads.
 func (s *Store) SetPassword(ctx context.Context, password string) error {
 	if len(password) < minPassword || len(password) > maxPassword {
 		return InvalidError{"password": fmt.Sprintf("must have %d to %d bytes", minPassword, maxPassword)}
@@ -40,6 +41,9 @@ func (s *Store) SetPassword(ctx context.Context, password string) error {
 		}
 		if _, err := tx.ExecContext(ctx, "DELETE FROM sessions"); err != nil {
 			return fmt.Errorf("end sessions: %w", err)
+		}
+		if _, err := tx.ExecContext(ctx, "DELETE FROM settings WHERE name IN ('s3_access_key', 's3_secret')"); err != nil {
+			return fmt.Errorf("end keys for uploads: %w", err)
 		}
 		return nil
 	})

@@ -50,13 +50,15 @@ func (s *Store) SetKeep(ctx context.Context, n int) error {
 	return s.set(ctx, "keep", strconv.Itoa(n))
 }
 
-// CreateVersion adds a version with its items to a product. A serial or a file
-// that Polar knows already is refused, unless the key, which may be empty, names
-// the very request that added them.
+// CreateVersion adds a version with its items to a product, and gives it the files
+// that were uploaded for them. A serial or a file that Polar knows already is
+// refused, unless the key, which may be empty, names the very request that added
+// them. So are files that were uploaded in part or with another content.
 func (s *Store) CreateVersion(ctx context.Context, productID int64, serial string, items []Item, key string) (Version, error) {
 	if err := checkVersion(serial, items); err != nil {
 		return Version{}, err
 	}
+	var moved []string
 	v, err := once(ctx, s, key, []any{"create", productID, serial, items}, func(tx *sql.Tx) (Version, error) {
 		p, err := scanProduct(tx.QueryRowContext(ctx, "SELECT id, key, requirements FROM products WHERE id = ?", productID).Scan)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -68,16 +70,22 @@ func (s *Store) CreateVersion(ctx context.Context, productID int64, serial strin
 		if err := refuseKnown(ctx, tx, p, serial, items); err != nil {
 			return Version{}, err
 		}
+		if moved, err = s.publishUploads(ctx, tx, items); err != nil {
+			return Version{}, err
+		}
 		return insertVersion(ctx, tx, p, serial, items, s.now())
 	})
 	if err != nil {
 		return Version{}, fmt.Errorf("create version %s: %w", serial, err)
 	}
+	for _, file := range moved {
+		s.discard(file)
+	}
 	return v, nil
 }
 
 // refuseKnown refuses a serial that the product has, and files that any version
-// has: an image would be found under two names.
+// has: an image would be found under two names, or two images under one.
 func refuseKnown(ctx context.Context, q querier, p Product, serial string, items []Item) error {
 	if _, err := findVersion(ctx, q, p.ID, serial); err == nil {
 		return &RefusedError{fmt.Sprintf("%s has a version %s already", p.Key, serial)}
@@ -85,17 +93,33 @@ func refuseKnown(ctx context.Context, q querier, p Product, serial string, items
 		return err
 	}
 	for _, it := range items {
-		var key, other string
-		err := q.QueryRowContext(ctx, `SELECT p.key, v.serial FROM items i JOIN versions v ON v.id = i.version_id
-			JOIN products p ON p.id = v.product_id WHERE i.hash = ? LIMIT 1`, it.Hash).Scan(&key, &other)
-		if err == nil {
-			return &RefusedError{fmt.Sprintf("%s is the same file as in %s %s", it.Name, key, other)}
-		}
-		if !errors.Is(err, sql.ErrNoRows) {
+		if owner, err := ownerOf(ctx, q, "hash", it.Hash); err != nil {
 			return err
+		} else if owner != "" {
+			return &RefusedError{fmt.Sprintf("%s is the same file as in %s", it.Name, owner)}
+		}
+		if owner, err := ownerOf(ctx, q, "path", it.Path); err != nil {
+			return err
+		} else if owner != "" {
+			return &RefusedError{fmt.Sprintf("%s has the path of a file of %s", it.Name, owner)}
 		}
 	}
 	return nil
+}
+
+// ownerOf names the version that has an item with that value in a column, a
+// constant of the caller's. It is empty where none has.
+func ownerOf(ctx context.Context, q querier, column, value string) (string, error) {
+	var key, serial string
+	err := q.QueryRowContext(ctx, `SELECT p.key, v.serial FROM items i JOIN versions v ON v.id = i.version_id
+		JOIN products p ON p.id = v.product_id WHERE i.`+column+` = ? LIMIT 1`, value).Scan(&key, &serial)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("find who has %s: %w", value, err)
+	}
+	return key + " " + serial, nil
 }
 
 func insertVersion(ctx context.Context, tx *sql.Tx, p Product, serial string, items []Item, now time.Time) (Version, error) {
@@ -238,21 +262,19 @@ func (s *Store) VersionEvents(ctx context.Context, versionID int64) ([]Event, er
 
 // FireVersion fires an event on a version: test, activate or deactivate. With
 // activate, the product's newest active versions stay so and older ones become
-// inactive; a version older than all of those too. With test, a version whose files
-// were collected is refused until they are back.
+// inactive; a version older than all of those too. Into testing, and so to users,
+// a version gets only with all its files.
 func (s *Store) FireVersion(ctx context.Context, versionID int64, event string, by By) (Event, error) {
 	m := versionStates()
 	return once(ctx, s, by.Key, by.asked(m, versionID, event), func(tx *sql.Tx) (Event, error) {
 		ev, err := m.fire(ctx, tx, versionID, event, by, s.now())
-		switch {
-		case err != nil:
-			return Event{}, err
-		case event == "activate":
-			return ev, s.deactivateOld(ctx, tx, versionID)
-		case ev.From == "inactive":
-			return ev, s.refuseCollected(ctx, tx, versionID)
+		if err != nil || event == "deactivate" {
+			return ev, err
 		}
-		return ev, nil
+		if err := s.refuseWithoutFiles(ctx, tx, versionID); err != nil || event == "test" {
+			return ev, err
+		}
+		return ev, s.deactivateOld(ctx, tx, versionID)
 	})
 }
 

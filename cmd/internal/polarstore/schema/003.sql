@@ -2,9 +2,6 @@
 ALTER TABLE spaces ADD COLUMN name TEXT NOT NULL DEFAULT '';
 ALTER TABLE spaces ADD COLUMN expires_at INTEGER; -- NULL: never
 
--- When a version's files were collected, last. They may be back since.
-ALTER TABLE versions ADD COLUMN collected_at INTEGER;
-
 CREATE INDEX items_by_path ON items (path);
 
 -- What a version consists of is settled before it is in a channel. Readers of the
