@@ -50,7 +50,6 @@ func differences() []difference {
 		{201, 500, "files of 2 GiB and more are fine", []int{54}},
 		{201, 500, "JSON is what there is, whatever Accept says", []int{16}},
 		{200, 500, "JSON is what there is, whatever Accept says", []int{162}},
-		{404, 200, "no storage for uploads: files come by import", []int{20, 27, 169}},
 		{404, 200, "an expired token opens nothing, also before an item was asked for", []int{149}},
 		{200, 302, "the files are here, not at a CDN", []int{153, 154, 155, 156, 157}},
 	}

@@ -34,7 +34,7 @@ func serve(ctx context.Context, s *server, opts Options) error {
 	srv := &http.Server{
 		Handler:           s.routes(),
 		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       time.Minute, // of a request with its body, which is small
+		ReadTimeout:       time.Minute, // of a request with its body, which is small but for uploads
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          log.New(serverLog{s.log}, "", 0),
@@ -55,9 +55,9 @@ func serve(ctx context.Context, s *server, opts Options) error {
 	go func() { served <- serve(l) }()
 
 	running, end := context.WithCancel(ctx)
-	var pruning sync.WaitGroup
-	pruning.Go(func() { s.keepPruned(running, opts.PruneAfter) })
-	defer pruning.Wait()
+	var tidying sync.WaitGroup
+	tidying.Go(func() { s.keepTidy(running, opts.PruneAfter) })
+	defer tidying.Wait()
 	defer end()
 
 	if opts.Ready != nil {
@@ -85,10 +85,8 @@ func (s *server) prepare(ctx context.Context, pruneAfter time.Duration) error {
 	if _, err := s.store.Clusters(ctx); err != nil {
 		return err
 	}
-	if pruneAfter > 0 {
-		if _, err := s.store.Prune(ctx, pruneAfter); err != nil {
-			return err
-		}
+	if err := s.tidy(ctx, pruneAfter); err != nil {
+		return err
 	}
 	// A feed of many versions takes a moment the first time.
 	spaces, err := s.store.Spaces(ctx)

@@ -202,7 +202,7 @@ func TestServePrunesAtStartAndEveryHour(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			server.keepPruned(ctx, 72*time.Hour)
+			server.keepTidy(ctx, 72*time.Hour)
 		}()
 		time.Sleep(72*time.Hour + time.Minute)
 		if got := state("20260102"); got != "testing" {
@@ -230,7 +230,9 @@ func TestServeNeverPrunesWithoutATime(t *testing.T) {
 		if err := server.prepare(t.Context(), 0); err != nil {
 			t.Fatal(err)
 		}
-		server.keepPruned(t.Context(), 0)
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Hour)
+		defer cancel()
+		server.keepTidy(ctx, 0)
 		if all, err := s.Versions(t.Context(), testKey); err != nil || all[0].State != "testing" {
 			t.Errorf("%+v, %v", all, err)
 		}

@@ -98,6 +98,7 @@ func (s *server) routes() http.Handler {
 	open("GET /spaces/{token}", s.toOverview)
 	open("GET /style.css", getStyle)
 	open("GET /robots.txt", getRobots)
+	s.bucketRoutes(mux)
 	open("/", func(http.ResponseWriter, *http.Request) error { return errNotFound })
 	return mux
 }

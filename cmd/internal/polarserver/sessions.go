@@ -62,9 +62,3 @@ func (s *server) login(r *http.Request, password string) (token string, err erro
 	s.logins.succeed(from)
 	return token, nil
 }
-
-// getStorage would name the bucket that files are uploaded to. This server takes
-// files from its own machine only, by ImportVersion.
-func (s *server) getStorage(http.ResponseWriter, *http.Request) error {
-	return &polarstore.NotFoundError{What: "storage", Name: "for uploads"}
-}

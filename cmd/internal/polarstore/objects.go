@@ -89,19 +89,40 @@ func (s *Store) haveFile(name string, size int64) error {
 	return nil
 }
 
+// ErrWrongMD5 says that what came is not what its sender had.
+var ErrWrongMD5 = errors.New("the content has another MD5")
+
+// A Content is what a publisher sends.
+type Content struct {
+	Body io.Reader
+	MD5  string // hexadecimal; it is not checked where it is empty
+}
+
+// sum returns the body as it is to be read, and what its MD5 is once it was.
+func (c Content) sum() (body io.Reader, md5Sum func() (string, error)) {
+	h := md5.New()
+	return io.TeeReader(c.Body, h), func() (string, error) {
+		sum := hex.EncodeToString(h.Sum(nil))
+		if c.MD5 != "" && c.MD5 != sum {
+			return "", ErrWrongMD5
+		}
+		return sum, nil
+	}
+}
+
 // PutObject takes a file for the key, and replaces one that waits there. A key of
 // a version's file is refused. Nothing is kept of a body that breaks off.
-func (s *Store) PutObject(ctx context.Context, key string, body io.Reader) (Object, error) {
+func (s *Store) PutObject(ctx context.Context, key string, c Content) (Object, error) {
 	if err := s.mayUpload(ctx, s.read, key); err != nil {
 		return Object{}, err
 	}
-	tag := md5.New()
-	return s.keepObject(ctx, key, io.TeeReader(body, tag), func() string { return hex.EncodeToString(tag.Sum(nil)) }, nil)
+	body, etag := c.sum()
+	return s.keepObject(ctx, key, body, etag, nil)
 }
 
 // keepObject makes an object of what the body has. The ETag is known at its end.
 // also is done together with it.
-func (s *Store) keepObject(ctx context.Context, key string, body io.Reader, etag func() string, also func(*sql.Tx) error) (o Object, err error) {
+func (s *Store) keepObject(ctx context.Context, key string, body io.Reader, etag func() (string, error), also func(*sql.Tx) error) (o Object, err error) {
 	hash := sha256.New()
 	file, size, err := s.receive(ctx, io.TeeReader(body, hash), true)
 	if err != nil {
@@ -109,7 +130,11 @@ func (s *Store) keepObject(ctx context.Context, key string, body io.Reader, etag
 	}
 	unused := file // what of the two is not the object's file
 	defer func() { s.discard(unused) }()
-	o = Object{key, size, etag(), moment(millis(s.now()))}
+	tag, err := etag()
+	if err != nil {
+		return o, fmt.Errorf("object %s: %w", key, err)
+	}
+	o = Object{key, size, tag, moment(millis(s.now()))}
 	before := ""
 	err = s.update(ctx, func(tx *sql.Tx) error {
 		// A version may have been created while the body came.

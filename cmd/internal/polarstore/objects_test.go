@@ -35,9 +35,11 @@ func newBucket(t *testing.T) (*Store, Product, *clock) {
 	return s, p, c
 }
 
-func putObject(t *testing.T, s *Store, key, text string) Object {
+func text(s string) Content { return Content{Body: strings.NewReader(s)} }
+
+func putObject(t *testing.T, s *Store, key, content string) Object {
 	t.Helper()
-	o, err := s.PutObject(t.Context(), key, strings.NewReader(text))
+	o, err := s.PutObject(t.Context(), key, text(content))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +99,7 @@ func TestUploadsBecomeAVersionsFiles(t *testing.T) {
 		if o, err := s.Object(ctx, key); err != nil || o.ETag != sum(want) || o.Size != int64(len(want)) {
 			t.Errorf("%s: %+v, %v", key, o, err)
 		}
-		if _, err := s.PutObject(ctx, key, strings.NewReader("another")); !isRefused(err) {
+		if _, err := s.PutObject(ctx, key, text("another")); !isRefused(err) {
 			t.Errorf("%s: overwritten: %v", key, err)
 		}
 		if _, err := s.BeginUpload(ctx, key); !isRefused(err) {
@@ -192,7 +194,7 @@ func TestKeysOutsideOfTheBucketAreRefused(t *testing.T) {
 		"images/a/b/c/d/e/" + strings.Repeat("f", 129), "images/a/b/c/d/e/\\f", "images/a/b/c/d/e/f f",
 	} {
 		var wrong InvalidError
-		if _, err := s.PutObject(t.Context(), key, strings.NewReader("x")); !errors.As(err, &wrong) {
+		if _, err := s.PutObject(t.Context(), key, text("x")); !errors.As(err, &wrong) {
 			t.Errorf("%q: %v", key, err)
 		}
 		if _, err := s.BeginUpload(t.Context(), key); !errors.As(err, &wrong) {
@@ -207,8 +209,8 @@ func TestKeysOutsideOfTheBucketAreRefused(t *testing.T) {
 func TestBrokenUploadLeavesNothing(t *testing.T) {
 	s, _, _ := newBucket(t)
 	ctx := t.Context()
-	broken := func() io.Reader {
-		return io.MultiReader(strings.NewReader("half"), iotest.ErrReader(io.ErrUnexpectedEOF))
+	broken := func() Content {
+		return Content{Body: io.MultiReader(strings.NewReader("half"), iotest.ErrReader(io.ErrUnexpectedEOF))}
 	}
 	if _, err := s.PutObject(ctx, rootKey, broken()); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("object: %v", err)
@@ -220,6 +222,14 @@ func TestBrokenUploadLeavesNothing(t *testing.T) {
 	if _, err := s.PutPart(ctx, rootKey, id, 1, broken()); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("part: %v", err)
 	}
+	other := Content{Body: strings.NewReader("root"), MD5: md5Hex("boot")}
+	if _, err := s.PutObject(ctx, rootKey, other); !errors.Is(err, ErrWrongMD5) {
+		t.Errorf("another object: %v", err)
+	}
+	other.Body = strings.NewReader("root")
+	if _, err := s.PutPart(ctx, rootKey, id, 1, other); !errors.Is(err, ErrWrongMD5) {
+		t.Errorf("another part: %v", err)
+	}
 	if got := uploadedFiles(t, s); len(got) != 0 {
 		t.Errorf("files %v", got)
 	}
@@ -228,9 +238,9 @@ func TestBrokenUploadLeavesNothing(t *testing.T) {
 	}
 }
 
-func putPart(t *testing.T, s *Store, id string, number int, text string) Part {
+func putPart(t *testing.T, s *Store, id string, number int, content string) Part {
 	t.Helper()
-	etag, err := s.PutPart(t.Context(), rootKey, id, number, strings.NewReader(text))
+	etag, err := s.PutPart(t.Context(), rootKey, id, number, text(content))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -297,7 +307,7 @@ func TestAbortedUploadLeavesNothing(t *testing.T) {
 	if err := s.AbortUpload(t.Context(), rootKey, id); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.PutPart(t.Context(), rootKey, id, 2, strings.NewReader("y")); !isNotFound(err) {
+	if _, err := s.PutPart(t.Context(), rootKey, id, 2, text("y")); !isNotFound(err) {
 		t.Errorf("part of an aborted upload: %v", err)
 	}
 	if err := s.AbortUpload(t.Context(), rootKey, id); !isNotFound(err) {

@@ -15,11 +15,11 @@ import (
 	"strings"
 )
 
-// What opens clusters is encrypted in the database: a copy of that alone, such as
+// What opens clusters and the bucket is encrypted in the database: a copy of that alone, such as
 // a backup that went astray, opens none. The key is in a file beside it.
 const keyName = "key"
 
-// A KeyError says why the key file does not open the clusters' credentials.
+// A KeyError says why the key file does not open what is encrypted.
 type KeyError struct {
 	File   string
 	Reason string
@@ -81,7 +81,8 @@ func (s *Store) makeKey(ctx context.Context, tx *sql.Tx) error {
 		return err
 	}
 	var used bool
-	err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM clusters WHERE substr(credential, 1, 1) = ?)", []byte{sealed}).Scan(&used)
+	err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM clusters WHERE substr(credential, 1, 1) = ?)
+		OR EXISTS (SELECT 1 FROM settings WHERE name = ?)`, []byte{sealed}, storageSecretName).Scan(&used)
 	if err != nil || used {
 		return err // whoever needs the key is told
 	}

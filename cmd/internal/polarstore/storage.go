@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"encoding/base64"
 	"fmt"
 )
 
@@ -16,20 +17,20 @@ type StorageKeys struct {
 // StorageKeys returns the keys for uploads, and makes them at their first use.
 // They change with the password: who knew the old one knows the keys.
 func (s *Store) StorageKeys(ctx context.Context) (StorageKeys, error) {
-	keys, err := storageKeys(ctx, s.read)
+	keys, err := s.storageKeys(ctx, s.read)
 	if err != nil || keys.AccessKey != "" {
 		return keys, err
 	}
 	err = s.update(ctx, func(tx *sql.Tx) error {
 		// Somebody else may have been first.
-		if keys, err = storageKeys(ctx, tx); err != nil || keys.AccessKey != "" {
+		if keys, err = s.storageKeys(ctx, tx); err != nil || keys.AccessKey != "" {
 			return err
 		}
 		keys = StorageKeys{AccessKey: rand.Text()[:20], SecretKey: Secret(rand.Text() + rand.Text())}
 		if err := put(ctx, tx, "s3_access_key", keys.AccessKey); err != nil {
 			return err
 		}
-		return putStorageSecret(ctx, tx, keys.SecretKey)
+		return s.putStorageSecret(ctx, tx, keys.SecretKey)
 	})
 	if err != nil {
 		return StorageKeys{}, fmt.Errorf("make keys for uploads: %w", err)
@@ -37,21 +38,42 @@ func (s *Store) StorageKeys(ctx context.Context) (StorageKeys, error) {
 	return keys, nil
 }
 
-func storageKeys(ctx context.Context, q querier) (keys StorageKeys, err error) {
+func (s *Store) storageKeys(ctx context.Context, q querier) (keys StorageKeys, err error) {
 	if keys.AccessKey, err = setting(ctx, q, "s3_access_key"); err != nil || keys.AccessKey == "" {
 		return StorageKeys{}, err
 	}
-	keys.SecretKey, err = storageSecret(ctx, q)
+	keys.SecretKey, err = s.storageSecret(ctx, q)
 	return keys, err
 }
 
-// The secret key is kept as it is, not hashed: signatures are compared by making
-// them again.
-func putStorageSecret(ctx context.Context, tx *sql.Tx, secret Secret) error {
-	return put(ctx, tx, "s3_secret", string(secret))
+// The secret key is not hashed, since signatures are compared by making them again,
+// but encrypted as clusters' credentials are.
+const storageSecretName = "s3_secret"
+
+func (s *Store) putStorageSecret(ctx context.Context, tx *sql.Tx, secret Secret) error {
+	with, err := s.sealer()
+	if err != nil {
+		return err
+	}
+	value := with.seal([]byte(secret), storageSecretName)
+	return put(ctx, tx, storageSecretName, base64.StdEncoding.EncodeToString(value))
 }
 
-func storageSecret(ctx context.Context, q querier) (Secret, error) {
-	text, err := setting(ctx, q, "s3_secret")
-	return Secret(text), err
+func (s *Store) storageSecret(ctx context.Context, q querier) (Secret, error) {
+	text, err := setting(ctx, q, storageSecretName)
+	if err != nil {
+		return "", err
+	}
+	with, err := s.sealer()
+	if err != nil {
+		return "", err
+	}
+	value, err := base64.StdEncoding.DecodeString(text)
+	if err == nil {
+		value, err = with.open(value, storageSecretName)
+	}
+	if err != nil {
+		return "", &KeyError{s.keyFile, "is not the one that it was encrypted with"}
+	}
+	return Secret(value), nil
 }

@@ -42,21 +42,23 @@ func (s *Store) BeginUpload(ctx context.Context, key string) (id string, err err
 
 // PutPart takes a part of an upload, in place of one that has its number, and
 // returns its ETag. Parts may come in any order, and several at once.
-func (s *Store) PutPart(ctx context.Context, key, id string, number int, body io.Reader) (etag string, err error) {
+func (s *Store) PutPart(ctx context.Context, key, id string, number int, c Content) (etag string, err error) {
 	if number < 1 || number > MaxParts {
 		return "", InvalidError{"partNumber": fmt.Sprintf("must be 1 to %d", MaxParts)}
 	}
 	if err := findUpload(ctx, s.read, key, id); err != nil {
 		return "", err
 	}
-	tag := md5.New()
-	file, size, err := s.receive(ctx, io.TeeReader(body, tag), false)
+	body, sum := c.sum()
+	file, size, err := s.receive(ctx, body, false)
 	if err != nil {
 		return "", fmt.Errorf("part %d of %s: %w", number, key, err)
 	}
 	unused := file
 	defer func() { s.discard(unused) }()
-	etag = hex.EncodeToString(tag.Sum(nil))
+	if etag, err = sum(); err != nil {
+		return "", fmt.Errorf("part %d of %s: %w", number, key, err)
+	}
 	var before string
 	err = s.update(ctx, func(tx *sql.Tx) error {
 		if err := findUpload(ctx, tx, key, id); err != nil {
@@ -111,8 +113,8 @@ func (s *Store) CompleteUpload(ctx context.Context, key, id string, parts []Part
 		return Object{}, InvalidError{"parts": Blank}
 	}
 	defer whole.close()
-	etag := func() string { return hex.EncodeToString(tag.Sum(nil)) + "-" + strconv.Itoa(len(parts)) }
-	o, err := s.keepObject(ctx, key, whole, etag, func(tx *sql.Tx) error { return endUpload(ctx, tx, key, id) })
+	etag := hex.EncodeToString(tag.Sum(nil)) + "-" + strconv.Itoa(len(parts))
+	o, err := s.keepObject(ctx, key, whole, func() (string, error) { return etag, nil }, func(tx *sql.Tx) error { return endUpload(ctx, tx, key, id) })
 	if err != nil {
 		return o, err
 	}
