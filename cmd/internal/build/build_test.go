@@ -86,13 +86,13 @@ func TestFilesAreHashedAloneAndBehindTheMetadata(t *testing.T) {
 		var h Hasher
 		var files []File
 		for _, f := range []struct{ name, text string }{{"incus.tar.xz", meta}, {RootFS, root}, {Disk, disk}} {
-			sums := h.Next()
+			sums := h.Begin(f.name)
 			for text := f.text; text != ""; {
 				n := min(piece, len(text))
 				sums.Write([]byte(text[:n]))
 				text = text[n:]
 			}
-			files = append(files, sums.File(f.name))
+			files = append(files, sums.File())
 		}
 		want := []File{
 			{"incus.tar.xz", int64(len(meta)), sum(meta), ""},

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"hash"
 	"sync"
+
+	"github.com/upmaru/icepak/cmd/internal/simplestreams"
 )
 
 // A File is a file of a build that was read. Hashes are hexadecimal SHA-256;
@@ -23,10 +25,10 @@ type Hasher struct {
 	meta hash.Cloner // what the metadata has hashed to
 }
 
-// Next returns the sums of the file that is read next.
-func (h *Hasher) Next() *Sums {
-	s := &Sums{plain: sha256.New()}
-	if h.meta == nil {
+// Begin returns sums for a file of that name, which is then to be written to them.
+func (h *Hasher) Begin(name string) *Sums {
+	s := &Sums{name: name, plain: sha256.New()}
+	if name == simplestreams.IncusMetadata {
 		h.meta = s.plain.(hash.Cloner)
 		return s
 	}
@@ -38,6 +40,7 @@ func (h *Hasher) Next() *Sums {
 
 // Sums are what a file hashes to as far as it was written to them.
 type Sums struct {
+	name     string
 	plain    hash.Hash
 	combined hash.Hash // nil for metadata
 	size     int64
@@ -62,9 +65,9 @@ func (s *Sums) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// File returns what was written, under a name.
-func (s *Sums) File(name string) File {
-	f := File{Name: name, Size: s.size, Hash: hex.EncodeToString(s.plain.Sum(nil))}
+// File returns what was written.
+func (s *Sums) File() File {
+	f := File{Name: s.name, Size: s.size, Hash: hex.EncodeToString(s.plain.Sum(nil))}
 	if s.combined != nil {
 		f.Combined = hex.EncodeToString(s.combined.Sum(nil))
 	}

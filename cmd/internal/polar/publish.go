@@ -71,6 +71,31 @@ func (c *Client) Version(ctx context.Context, productID int64, serial string) (V
 	return v, nil
 }
 
+// A Storage is the bucket that versions' files are uploaded to, by S3's protocol.
+type Storage struct {
+	AccessKeyID     Secret `json:"access_key_id"`
+	SecretAccessKey Secret `json:"secret_access_key"`
+	Bucket          string `json:"bucket"`
+	Region          string `json:"region"`
+	Endpoint        string `json:"endpoint"` // a host, which is spoken to by https, or a URL
+}
+
+// Storage returns where to upload files.
+func (c *Client) Storage(ctx context.Context) (Storage, error) {
+	var s Storage
+	err := c.call(ctx, request{
+		verb: "get", what: "storage", name: "for uploads",
+		method: http.MethodGet, path: "/publish/storage", out: &s,
+	})
+	if err == nil && (s.Endpoint == "" || s.Bucket == "" || s.AccessKeyID == "" || s.SecretAccessKey == "") {
+		err = fmt.Errorf("polar: get storage: %w", errMalformed)
+	}
+	if err != nil {
+		return Storage{}, err
+	}
+	return s, nil
+}
+
 // VersionEvent changes the version's state. The comment, which may be empty, says
 // why where the server keeps that. The error is a *RefusedError where the state
 // does not allow the change. After an *UnreachableError, and after a refusal with

@@ -135,11 +135,11 @@ func (s *Store) copyFiles(ctx context.Context, sources []build.Source, incoming 
 	var hasher build.Hasher
 	var all []build.File
 	for _, src := range sources {
-		sums := hasher.Next()
+		sums := hasher.Begin(src.Name)
 		if err := s.copyFile(ctx, src.Path, path.Join(incoming, src.Name), sums); err != nil {
 			return nil, fmt.Errorf("copy %s: %w", src.Name, err)
 		}
-		all = append(all, sums.File(src.Name))
+		all = append(all, sums.File())
 	}
 	return all, nil
 }
