@@ -53,6 +53,7 @@ remote, evaluates the checks of a spec inside the running instance, reports,
 posts the results to Polar, and has the version promoted when all has passed.`,
 		Example: `  icepak test debian:bookworm:amd64:default --remote rack1 --promote
   icepak test --image debian/bookworm --remote rack1
+  icepak push --path build/ --os debian --release bookworm --arch amd64 --serial 20261122-01
   icepak test --local --spec examples/host.yaml
   icepak spec validate images/*.yaml`,
 		Version:       env.Version,
@@ -70,6 +71,7 @@ posts the results to Polar, and has the version promoted when all has passed.`,
 	})
 	root.AddCommand(
 		newTestCommand(env),
+		newPushCommand(env),
 		newValidateCommand(env),
 		newStatusCommand(env),
 		newPromoteCommand(env),

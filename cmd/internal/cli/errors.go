@@ -11,6 +11,7 @@ import (
 	"github.com/upmaru/icepak/cmd/internal/lxd"
 	"github.com/upmaru/icepak/cmd/internal/polar"
 	"github.com/upmaru/icepak/cmd/internal/polarstore"
+	"github.com/upmaru/icepak/cmd/internal/push"
 	"github.com/upmaru/icepak/cmd/internal/simplestreams"
 	"github.com/upmaru/icepak/spec"
 )
@@ -48,10 +49,12 @@ func isUsage(err error) bool {
 		ambiguous     *simplestreams.AmbiguousProductError
 		notInPolar    *polar.NotFoundError
 		incomplete    *build.IncompleteError
+		notPushed     *push.RefusedError
 	)
 	return errors.As(err, &usage) || errors.As(err, &inSpec) || errors.As(err, &unknownCheck) ||
 		errors.As(err, &unknownRemote) || errors.As(err, &untrusted) || errors.As(err, &forbidden) || errors.As(err, &notOnRemote) ||
-		errors.As(err, &unknown) || errors.As(err, &ambiguous) || errors.As(err, &notInPolar) || errors.As(err, &incomplete) || errors.Is(err, polar.ErrWrongPassword)
+		errors.As(err, &unknown) || errors.As(err, &ambiguous) || errors.As(err, &notInPolar) || errors.As(err, &incomplete) ||
+		errors.As(err, &notPushed) || errors.Is(err, polar.ErrWrongPassword)
 }
 
 // hintFor says what to do about the error, or nothing.
@@ -69,6 +72,8 @@ func hintFor(err error) string {
 		check       *spec.UnknownCheckError
 		key         *polarstore.KeyError
 		notPassed   notPassedError
+		refused     *polar.RefusedError
+		absent      *polar.NotFoundError
 	)
 	switch {
 	case errors.As(err, &usage):
@@ -104,6 +109,10 @@ func hintFor(err error) string {
 		return "--force promotes it all the same"
 	case errors.Is(err, errNoClusters):
 		return "add one to Polar: see icepak polar cluster add --help"
+	case errors.As(err, &refused) && refused.Event == "create":
+		return "Polar takes no file twice: is one of these in another version already, of whatever product?"
+	case errors.As(err, &absent) && absent.What == "product":
+		return "products are added in Polar itself; on icepak's own: icepak polar product add"
 	case errors.As(err, &cluster):
 		return "add one to Polar (icepak polar cluster add), or name a remote with icepak test --remote"
 	}

@@ -10,8 +10,9 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
-	"github.com/upmaru/icepak/cmd/internal/polarstore"
 	"golang.org/x/term"
+
+	"github.com/upmaru/icepak/cmd/internal/polarstore"
 )
 
 // polarPasswordOptions are the flags of icepak polar password.

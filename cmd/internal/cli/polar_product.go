@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
 	"github.com/upmaru/icepak/cmd/internal/polarstore"
 )
 
