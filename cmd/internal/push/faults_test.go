@@ -67,6 +67,7 @@ func faults() map[string]fault {
 func TestOneFaultOnTheWay(t *testing.T) {
 	for name, fault := range faults() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // most of the time the disk is waited for
 			var mu sync.Mutex
 			var asked, failing int
 			var what string
