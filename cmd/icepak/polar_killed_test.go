@@ -59,7 +59,7 @@ func TestKilledPolarKeepsWhatItAcknowledged(t *testing.T) {
 }
 
 // build writes a build's files: enough to be killed in the middle of them.
-func (p *polar) build(serial string) string {
+func (p *polarSite) build(serial string) string {
 	p.t.Helper()
 	dir := p.t.TempDir()
 	for name, times := range map[string]int{"incus.tar.xz": 1, "rootfs.squashfs": 1 << 18} {
@@ -70,13 +70,13 @@ func (p *polar) build(serial string) string {
 	return dir
 }
 
-func (p *polar) importing(serial, dir string) []string {
+func (p *polarSite) importing(serial, dir string) []string {
 	return []string{"version", "import", dir, "--product", polarProduct, "--serial", serial, "--test"}
 }
 
 // burst has a server do much at once beside imports, kills all of it, and returns
 // what was acknowledged.
-func (p *polar) burst(round int) *acks {
+func (p *polarSite) burst(round int) *acks {
 	p.t.Helper()
 	p.serve()
 	session := p.login()
@@ -121,7 +121,7 @@ func (p *polar) burst(round int) *acks {
 }
 
 // create makes versions over the API until it is gone.
-func (p *polar) create(ctx context.Context, session, prefix string, done *acks) {
+func (p *polarSite) create(ctx context.Context, session, prefix string, done *acks) {
 	for n := 0; ; n++ {
 		serial := fmt.Sprintf("%s-%d", prefix, n)
 		hash := sha256.Sum256([]byte(serial))
@@ -140,7 +140,7 @@ func (p *polar) create(ctx context.Context, session, prefix string, done *acks) 
 }
 
 // imports imports builds until ctx is done, which kills the import that runs.
-func (p *polar) imports(ctx context.Context, prefix string, done *acks) {
+func (p *polarSite) imports(ctx context.Context, prefix string, done *acks) {
 	for n := 0; ctx.Err() == nil; n++ {
 		serial := fmt.Sprintf("%s-%d", prefix, n)
 		dir := p.build(serial)
@@ -156,7 +156,7 @@ func (p *polar) imports(ctx context.Context, prefix string, done *acks) {
 }
 
 // holds holds that all that was acknowledged is there, and is whole.
-func (p *polar) holds(rounds []*acks) {
+func (p *polarSite) holds(rounds []*acks) {
 	p.t.Helper()
 	ctx := p.t.Context()
 	store, err := polarstore.Open(ctx, p.data, polarstore.Options{})
@@ -211,7 +211,7 @@ func (p *polar) holds(rounds []*acks) {
 }
 
 // have holds that what was acknowledged is there.
-func (p *polar) have(what string, there []polarstore.Event, acknowledged []int64) {
+func (p *polarSite) have(what string, there []polarstore.Event, acknowledged []int64) {
 	p.t.Helper()
 	for _, id := range acknowledged {
 		if !slices.ContainsFunc(there, func(ev polarstore.Event) bool { return ev.ID == id }) {
@@ -221,7 +221,7 @@ func (p *polar) have(what string, there []polarstore.Event, acknowledged []int64
 }
 
 // chained holds that each event begins where the one before ended.
-func (p *polar) chained(what, state string, events []polarstore.Event) {
+func (p *polarSite) chained(what, state string, events []polarstore.Event) {
 	p.t.Helper()
 	at := "created"
 	for _, ev := range events {
@@ -236,7 +236,7 @@ func (p *polar) chained(what, state string, events []polarstore.Event) {
 }
 
 // whole holds that the version has all its items, and an imported one its files.
-func (p *polar) whole(store *polarstore.Store, v polarstore.Version) {
+func (p *polarSite) whole(store *polarstore.Store, v polarstore.Version) {
 	p.t.Helper()
 	items, err := store.Items(p.t.Context(), v.ID)
 	if err != nil {
@@ -260,7 +260,7 @@ func (p *polar) whole(store *polarstore.Store, v polarstore.Version) {
 }
 
 // sound holds that the database is.
-func (p *polar) sound() {
+func (p *polarSite) sound() {
 	p.t.Helper()
 	db, err := sql.Open("sqlite", filepath.Join(p.data, "polar.db"))
 	if err != nil {

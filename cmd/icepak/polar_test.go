@@ -20,8 +20,8 @@ import (
 
 const polarProduct = "debian:bookworm:amd64:default"
 
-// A polar is a data folder that the program works on, and a server of it.
-type polar struct {
+// A polarSite is a data folder that the program works on, and a server of it.
+type polarSite struct {
 	t        *testing.T
 	data     string
 	password string
@@ -29,22 +29,22 @@ type polar struct {
 	url      string
 }
 
-func newPolar(t *testing.T) *polar {
+func newPolar(t *testing.T) *polarSite {
 	t.Helper()
-	p := &polar{t: t, data: filepath.Join(t.TempDir(), "polar")}
+	p := &polarSite{t: t, data: filepath.Join(t.TempDir(), "polar")}
 	p.password = p.must("password", "--generate")
 	p.must("product", "add", polarProduct)
 	return p
 }
 
-func (p *polar) command(ctx context.Context, args ...string) *exec.Cmd {
+func (p *polarSite) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "icepak", append([]string{"polar"}, args...)...)
 	cmd.Env = append(os.Environ(), "ICEPAK_POLAR_DATA="+p.data)
 	return cmd
 }
 
 // must runs icepak polar, which must succeed, and returns what it printed.
-func (p *polar) must(args ...string) string {
+func (p *polarSite) must(args ...string) string {
 	p.t.Helper()
 	cmd := p.command(p.t.Context(), args...)
 	var said bytes.Buffer
@@ -57,7 +57,7 @@ func (p *polar) must(args ...string) string {
 }
 
 // serve starts the server.
-func (p *polar) serve() {
+func (p *polarSite) serve() {
 	p.t.Helper()
 	p.server = p.command(p.t.Context(), "serve", "--listen", "127.0.0.1:0")
 	out, err := p.server.StdoutPipe()
@@ -75,7 +75,7 @@ func (p *polar) serve() {
 }
 
 // post sends a request of the API, once, and returns the data of its answer.
-func (p *polar) post(ctx context.Context, session, path string, in any) (data struct {
+func (p *polarSite) post(ctx context.Context, session, path string, in any) (data struct {
 	ID    int64
 	Token string
 }, err error) {
@@ -105,7 +105,7 @@ func (p *polar) post(ctx context.Context, session, path string, in any) (data st
 }
 
 // login opens a session.
-func (p *polar) login() string {
+func (p *polarSite) login() string {
 	p.t.Helper()
 	data, err := p.post(p.t.Context(), "", "/publish/sessions", map[string]any{"user": map[string]string{"password": p.password}})
 	if err != nil {

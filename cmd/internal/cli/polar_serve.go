@@ -29,10 +29,10 @@ func newPolarServeCommand(env *Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the API, the image feeds and a page",
-		Long: `Serve Polar's API and the image feeds until interrupted; what is being downloaded
-then has ten seconds to end. To serve other machines, give a certificate: without
-one, passwords and tokens are sent in clear text. A certificate that is renewed in
-its place is taken without a restart.
+		Long: `Serve Polar's API, the image feeds and the bucket that icepak push uploads to until
+interrupted; what is being downloaded then has ten seconds to end. To serve other
+machines, give a certificate: without one, passwords and tokens are sent in clear
+text. A certificate that is renewed in its place is taken without a restart.
 
 Its page, at /, shows how versions stand, and why. It has no secrets, but names of
 images and what is wrong with them. A server that listens on this machine only

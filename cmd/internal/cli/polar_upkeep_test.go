@@ -122,7 +122,7 @@ func TestPolarGC(t *testing.T) {
 		t.Errorf("got\n%s", got)
 	}
 	_, stderr, code := p.run("", "version", "event", polarProduct, polarSerial, "test")
-	if code != exitUsage || !strings.Contains(stderr, "import the same files again first") {
+	if code != exitUsage || !strings.Contains(stderr, "import or push the same files first") {
 		t.Errorf("exit %d, %q", code, stderr)
 	}
 	p.importBuild()

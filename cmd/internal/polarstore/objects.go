@@ -32,18 +32,15 @@ type Object struct {
 	Modified time.Time
 }
 
-// Object returns what is under the key: an uploaded file, or a version's.
+// Object returns what is under the key: a version's file, or one that was uploaded.
 func (s *Store) Object(ctx context.Context, key string) (Object, error) {
-	o, err := s.storedObject(ctx, s.read, key)
-	if err == nil {
-		return o.Object, s.haveFile(o.file, o.Size)
-	}
-	if !isNotFound(err) {
-		return Object{}, err
-	}
 	it, err := scanItem(s.read.QueryRowContext(ctx, selectItem+"WHERE path = ? LIMIT 1", key).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
-		return Object{}, &NotFoundError{"object", key}
+		o, err := s.storedObject(ctx, s.read, key)
+		if err != nil {
+			return Object{}, err
+		}
+		return o.Object, s.haveFile(o.file, o.Size)
 	}
 	if err != nil {
 		return Object{}, fmt.Errorf("find object %s: %w", key, err)

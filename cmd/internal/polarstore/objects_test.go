@@ -186,6 +186,16 @@ func TestAPathBelongsToOneVersion(t *testing.T) {
 	}
 }
 
+// An upload that a version came before is none of that version's.
+func TestAVersionsFileHidesAnUpload(t *testing.T) {
+	s, _, _ := newBucket(t)
+	putObject(t, s, rootKey, "uploaded")
+	importBuild(t, s, testSerial)
+	if o, err := s.Object(t.Context(), rootKey); err != nil || o.ETag != sum("rootfs.squashfs of "+testSerial) {
+		t.Errorf("%+v, %v", o, err)
+	}
+}
+
 func TestKeysOutsideOfTheBucketAreRefused(t *testing.T) {
 	s, _, _ := newBucket(t)
 	for _, key := range []string{

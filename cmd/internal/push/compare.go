@@ -69,6 +69,14 @@ func etagsLike(etag string, size, ours int64) []*tagger {
 	return tags
 }
 
+// likeTag tells whether an ETag is of the same kind as the one that was computed:
+// some storages have their own for what was sent in parts.
+func likeTag(etag, computed string) bool {
+	_, parts, _ := strings.Cut(etag, "-")
+	_, want, _ := strings.Cut(computed, "-")
+	return len(etag) == len(computed) && parts == want
+}
+
 // A tagger makes the ETag that S3 gives a file which is written to it: the MD5 of
 // it, or of the MD5s of its parts.
 type tagger struct {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // newProxy serves the handler, but cuts the connection of requests that fail tells.
@@ -138,6 +140,61 @@ func TestABrokenPartIsSentAgainAlone(t *testing.T) {
 	s.holds(t, testProduct, dir)
 }
 
+// A part of which nothing is taken any more is sent again.
+func TestAPartThatStallsIsSentAgain(t *testing.T) {
+	released := make(chan struct{})
+	var once sync.Once
+	s := newSite(t, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			stalled := false
+			if r.URL.Query().Get("partNumber") == "2" {
+				once.Do(func() { stalled = true })
+			}
+			if stalled {
+				<-released
+				panic(http.ErrAbortHandler)
+			}
+			h.ServeHTTP(w, r)
+		})
+	})
+	defer close(released)
+	const part = 16 << 20 // more than a connection holds
+	dir := container(t, 1, 2*part)
+	opts := options(dir)
+	opts.partSize, opts.stall = part, 2*time.Second
+	if _, err := Run(t.Context(), s.client, opts); err != nil {
+		t.Fatal(err)
+	}
+	s.holds(t, testProduct, dir)
+}
+
+// Of a storage whose ETags are its own, only sizes can be compared.
+func TestAStorageWithItsOwnETags(t *testing.T) {
+	s := newSite(t, withHeads(func(h http.Header) { h.Set("ETag", `"CLaGlPCv"`) }))
+	dir := container(t, 1, large)
+	if _, err := s.push(t, dir); err != nil {
+		t.Fatal(err)
+	}
+	s.holds(t, testProduct, dir)
+}
+
+// withHeads changes what the storage says of the objects that it has.
+func withHeads(change func(http.Header)) func(http.Handler) http.Handler {
+	return func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodHead {
+				h.ServeHTTP(w, r)
+				return
+			}
+			rec := httptest.NewRecorder()
+			h.ServeHTTP(rec, r)
+			change(rec.Header())
+			maps.Copy(w.Header(), rec.Header())
+			w.WriteHeader(rec.Code)
+		})
+	}
+}
+
 // withStorage changes what Polar says of its storage.
 func withStorage(change func(map[string]string)) func(http.Handler) http.Handler {
 	return func(h http.Handler) http.Handler {
@@ -249,24 +306,12 @@ func TestAnObjectThatWasCutIsRefused(t *testing.T) {
 // version's creation keeps the version out of testing: a Polar whose storage is
 // elsewhere cannot see it.
 func TestAVersionWhoseFilesChangedStaysOutOfTesting(t *testing.T) {
-	changed := false
-	s := newSite(t, func(h http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			rec := httptest.NewRecorder()
-			h.ServeHTTP(rec, r)
-			if strings.HasSuffix(r.URL.Path, "/versions") {
-				changed = true
-			}
-			if changed && r.Method == http.MethodHead {
-				rec.Header().Set("ETag", `"0123456789abcdef0123456789abcdef"`)
-			}
-			for name, values := range rec.Header() {
-				w.Header()[name] = values
-			}
-			w.WriteHeader(rec.Code)
-			_, _ = w.Write(rec.Body.Bytes())
-		})
-	})
+	var s *site
+	s = newSite(t, withHeads(func(h http.Header) {
+		if all, err := s.store.Versions(t.Context(), ""); err != nil || len(all) > 0 {
+			h.Set("ETag", `"0123456789abcdef0123456789abcdef"`)
+		}
+	}))
 	if _, err := s.push(t, container(t, 1, large)); err == nil || !strings.Contains(err.Error(), "is created and not in testing: somebody has changed its incus.tar.xz") {
 		t.Errorf("got %v", err)
 	}

@@ -8,6 +8,7 @@
 package push
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,7 +30,16 @@ type Options struct {
 	Progress  func(Progress) // told how far a file has come, by one goroutine at a time; may be nil
 	RetryWait time.Duration  // before what failed is tried again, growing; 0: 0.5 s
 
-	partSize int64 // 0: defaultPartSize
+	partSize int64         // 0: defaultPartSize
+	stall    time.Duration // 0: defaultStall
+}
+
+// withDefaults fills in what was not said.
+func (o Options) withDefaults() Options {
+	o.RetryWait = cmp.Or(o.RetryWait, 500*time.Millisecond)
+	o.partSize = cmp.Or(o.partSize, defaultPartSize)
+	o.stall = cmp.Or(o.stall, defaultStall)
+	return o
 }
 
 // Progress is how much of a file is in the storage.
@@ -59,12 +69,7 @@ func (e *RefusedError) Error() string { return e.Reason }
 
 // Run pushes a build. The client is one that is authenticated.
 func Run(ctx context.Context, client *polar.Client, opts Options) (Result, error) {
-	if opts.RetryWait == 0 {
-		opts.RetryWait = 500 * time.Millisecond
-	}
-	if opts.partSize == 0 {
-		opts.partSize = defaultPartSize
-	}
+	opts = opts.withDefaults()
 	sources, err := check(opts)
 	if err != nil {
 		return Result{}, err

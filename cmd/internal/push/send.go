@@ -56,8 +56,8 @@ func (b *bucket) putPart(ctx context.Context, key, id string, p *piece, sent fun
 	})
 }
 
-// stall is how long the bucket may take nothing of a body.
-const stall = time.Minute
+// defaultStall is how long the bucket may take nothing of a body.
+const defaultStall = time.Minute
 
 var (
 	errStalled = errors.New("nothing is taken any more")
@@ -71,11 +71,11 @@ func (b *bucket) send(ctx context.Context, doing string, p *piece, sent func(int
 	return b.try(ctx, doing, func(ctx context.Context) (err error) {
 		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
-		watch := time.AfterFunc(stall, func() { cancel(errStalled) })
+		watch := time.AfterFunc(b.opts.stall, func() { cancel(errStalled) })
 		defer watch.Stop()
 		data := &body{data: p.data, moved: func(n, left int) {
 			sent(n)
-			if watch.Reset(stall); left == 0 {
+			if watch.Reset(b.opts.stall); left == 0 {
 				watch.Stop() // an answer has a limit of its own
 			}
 		}}

@@ -45,7 +45,7 @@ func (u *upload) run(ctx context.Context) (object, error) {
 	}
 	defer f.Close()
 	u.moved(0)
-	var tag string // empty where the bucket's ETags tell nothing
+	var tag string // what the bucket should call it; empty where its ETags tell nothing
 	if u.src.Size <= u.bucket.opts.partSize {
 		tag, err = u.whole(ctx, f)
 	} else {
@@ -63,7 +63,7 @@ func (u *upload) verify(ctx context.Context, tag string) (object, error) {
 	if err != nil {
 		return o, err
 	}
-	if !o.there || o.size != u.src.Size || tag != "" && o.etag != tag {
+	if !o.there || o.size != u.src.Size || likeTag(o.etag, tag) && o.etag != tag {
 		return o, u.bucket.failed("look for "+u.key, errors.New("it is not what was uploaded"))
 	}
 	return o, nil
