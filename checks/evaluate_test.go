@@ -351,7 +351,7 @@ func fill(t *testing.T, v reflect.Value) {
 		case *Matcher:
 			kind := Kind(info.Tag.Get("kind"))
 			*p = want(t, kind, map[Kind]string{
-				Bool: `true`, Int: `5`, String: `"x"`, List: `["x"]`, Text: `["/x/"]`, Any: `{"have-len": 1}`,
+				Bool: `true`, Int: `5`, String: `"x"`, List: `["x"]`, Text: `["/x/"]`, Versions: `{"satisfies": "> 1"}`, Any: `{"have-len": 1}`,
 			}[kind])
 		case *Duration:
 			*p = Duration(time.Minute)

@@ -10,12 +10,13 @@ import (
 type Kind string
 
 const (
-	Bool   Kind = "bool"
-	Int    Kind = "int"
-	String Kind = "string" // numbers and such in the spec are taken as their text
-	List   Kind = "list"   // of strings
-	Text   Kind = "text"   // a file's or a command's contents: a list is of patterns
-	Any    Kind = "any"
+	Bool     Kind = "bool"
+	Int      Kind = "int"
+	String   Kind = "string"   // numbers and such in the spec are taken as their text
+	List     Kind = "list"     // of strings
+	Text     Kind = "text"     // a file's or a command's contents: a list is of patterns
+	Versions Kind = "versions" // a list of a package's versions
+	Any      Kind = "any"
 )
 
 // A Matcher is what a spec expects of a property: a literal, or an expression
@@ -40,6 +41,8 @@ const (
 //	consist-of             the same, and no other elements
 //	have-key               a matcher for a map's key
 //	semver-constraint      such as >=1.2.0 <2.0.0; for a list all must satisfy it
+//	satisfies              such as >= 1.24-2, < 2, by the rules of the guest's package
+//	                       manager; all versions must satisfy all of it
 type Matcher struct {
 	kind Kind
 	expr any  // as the spec has it: nil, bool, int64, float64, string, []any, map[string]any
@@ -61,7 +64,7 @@ type Match struct {
 // matcher is then not set.
 func ParseMatcher(kind Kind, v any) (Matcher, error) {
 	switch kind {
-	case Bool, Int, String, List, Text, Any:
+	case Bool, Int, String, List, Text, Versions, Any:
 	default:
 		return Matcher{}, &MatcherError{Msg: fmt.Sprintf("unknown kind %q", kind)}
 	}
@@ -75,6 +78,15 @@ func ParseMatcher(kind Kind, v any) (Matcher, error) {
 		return Matcher{}, p.err
 	}
 	return Matcher{kind, expr, t}, nil
+}
+
+// orderedBy returns the matcher with the rules by which satisfies compares.
+func (m Matcher) orderedBy(rules versionRules) Matcher {
+	if m.IsSet() {
+		p := parser{rules: rules}
+		m.test = p.parse(m.kind, m.expr)
+	}
+	return m
 }
 
 // IsSet tells whether the spec has the property.

@@ -32,7 +32,7 @@ func matcherNames() []string {
 	return []string{
 		"and", "consist-of", "contain-element", "contain-elements", "contain-substring", "equal",
 		"ge", "gt", "have-key", "have-len", "have-patterns", "have-prefix", "have-suffix",
-		"le", "lt", "match-regexp", "not", "or", "semver-constraint",
+		"le", "lt", "match-regexp", "not", "or", "satisfies", "semver-constraint",
 	}
 }
 
@@ -43,6 +43,8 @@ func suits(kind Kind, name string) bool {
 		return true
 	case "have-key":
 		return kind == Any
+	case "satisfies":
+		return kind == Versions
 	case "contain-element", "contain-elements", "consist-of", "have-len", "have-patterns", "semver-constraint":
 		return kind != Bool && kind != Int
 	default:
@@ -55,8 +57,9 @@ const maxMatcherDepth = 32
 // A parser compiles an expression. After its first mistake err is set, and
 // what it returns is not to be used.
 type parser struct {
-	path []string
-	err  *MatcherError
+	path  []string
+	err   *MatcherError
+	rules versionRules
 }
 
 func (p *parser) fail(format string, args ...any) test {
@@ -117,7 +120,7 @@ func kindName(kind Kind) string {
 		return "true or false"
 	case Int:
 		return "a number"
-	case List:
+	case List, Versions:
 		return "a list"
 	default:
 		return "text"
@@ -187,6 +190,12 @@ func (p *parser) parseTextual(name, text string) test {
 		}
 		c.IncludePrerelease = true
 		return semverConstraint{c, text}
+	case "satisfies":
+		list, err := parseVersionConstraints(text)
+		if err != nil {
+			return p.fail("%s", err)
+		}
+		return satisfies{list, text, p.rules}
 	default:
 		return affix{name, text}
 	}
@@ -194,8 +203,8 @@ func (p *parser) parseTextual(name, text string) test {
 
 // elementKind is what a list's elements, and a text's lines, are compared as.
 func elementKind(kind Kind) Kind {
-	if kind == Any {
-		return Any
+	if kind == Any || kind == Versions {
+		return kind
 	}
 	return String
 }
@@ -244,7 +253,7 @@ func (p *parser) parseListLiteral(kind Kind, list []any) test {
 	switch {
 	case kind == Text:
 		return p.parsePatterns(list)
-	case kind != List && kind != Any:
+	case kind != List && kind != Versions && kind != Any:
 		return p.fail("want %s, got a list", kindName(kind))
 	case len(list) == 0:
 		return p.fail("an empty list asserts nothing")

@@ -22,7 +22,7 @@ func (l literal) match(actual any) finding {
 	f := finding{message: fmt.Sprintf("want %s, got %s", show(l.want), show(actual))}
 	want, isText := l.want.(string)
 	switch got := textOf(actual); {
-	case !isText || l.kind == List:
+	case !isText || l.kind == List || l.kind == Versions:
 	case got == want+"\n":
 		f.message, f.odd = "it ends with a newline that is not expected", true
 	case strings.Contains(got, "\n") || strings.Contains(want, "\n"):
@@ -135,15 +135,7 @@ type semverConstraint struct {
 }
 
 func (s semverConstraint) match(actual any) finding {
-	versions, ok := actual.([]any)
-	if !ok {
-		versions = []any{actual}
-	}
-	if len(versions) == 0 {
-		return finding{invalid: true, message: "there is no version"}
-	}
-	for _, v := range versions {
-		text := strings.TrimSpace(textOf(v))
+	return eachVersion(actual, func(text string) finding {
 		version, ok := parseVersion(text)
 		if !ok {
 			return finding{invalid: true, message: fmt.Sprintf(
@@ -152,8 +144,8 @@ func (s semverConstraint) match(actual any) finding {
 		if !s.constraint.Check(version) {
 			return finding{message: fmt.Sprintf("%s does not satisfy %s", show(text), s.text)}
 		}
-	}
-	return finding{ok: true}
+		return finding{ok: true}
+	})
 }
 
 // versionForm is up to three numbers, with what semantic versioning allows

@@ -12,7 +12,7 @@ type Package struct {
 	// Install installs it first, as its user would.
 	Install   bool    `json:"install,omitempty" asserts:"true"`
 	Installed Matcher `json:"installed,omitzero" kind:"bool"`
-	Versions  Matcher `json:"versions,omitzero" kind:"list"`
+	Versions  Matcher `json:"versions,omitzero" kind:"versions"`
 }
 
 // Evaluate gives a result for each property that is asserted. Where the
@@ -42,6 +42,6 @@ func (p *Package) Evaluate(ctx context.Context, sys *System) []Result {
 	}
 	versions := packages.versions[name]
 	r.presence("installed", p.Installed, len(versions) > 0, packages.absence(name))
-	r.match("versions", p.Versions, versions)
+	r.match("versions", p.Versions.orderedBy(packages.rules), versions)
 	return r.list
 }

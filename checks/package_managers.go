@@ -17,6 +17,7 @@ type packageFamily struct {
 	databases []string
 	list      []string // the command that lists all; none: the database is read
 	parse     func([]byte) packageList
+	rules     versionRules
 	managers  []packageManager // the first that the guest has is used
 }
 
@@ -37,6 +38,7 @@ func packageFamilies() []packageFamily {
 			databases: []string{"/var/lib/dpkg/status"},
 			list:      []string{"dpkg-query", "-W", "-f", `${Package}\t${Architecture}\t${Status}\t${Version}\n`},
 			parse:     parseDpkg,
+			rules:     versionRules{"dpkg", compareDpkg, validDpkg},
 			managers: []packageManager{{
 				program: "apt-get",
 				// Without the error mode an unreachable source is only a warning.
@@ -51,6 +53,7 @@ func packageFamilies() []packageFamily {
 		{
 			databases: []string{"/lib/apk/db/installed", "/usr/lib/apk/db/installed"},
 			parse:     parseAPK,
+			rules:     versionRules{"apk", compareAPK, validAPK},
 			managers: []packageManager{{
 				program: "apk",
 				refresh: []string{"update"},
@@ -61,6 +64,7 @@ func packageFamilies() []packageFamily {
 			databases: []string{"/var/lib/rpm", "/usr/lib/sysimage/rpm", "/usr/share/rpm"},
 			list:      []string{"rpm", "-qa", "--qf", `%{NAME}\t%{ARCH}\t%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\n`},
 			parse:     parseRPM,
+			rules:     versionRules{"rpm", compareRPM, nil},
 			managers: []packageManager{
 				{program: "dnf", install: []string{"-y", "install"}},
 				{program: "yum", install: []string{"-y", "install"}},
@@ -76,6 +80,7 @@ func packageFamilies() []packageFamily {
 			databases: []string{"/var/lib/pacman/local"},
 			list:      []string{"pacman", "-Q", "--color", "never"},
 			parse:     parsePacman,
+			rules:     versionRules{"pacman", comparePacman, nil},
 			managers: []packageManager{{
 				program: "pacman",
 				refresh: []string{"--noconfirm", "-Sy"},
@@ -146,6 +151,7 @@ func (f packageFamily) read(data []byte) (packageList, error) {
 	if len(found.versions) == 0 {
 		return packageList{}, errors.New("list packages: the database has none")
 	}
+	found.rules = f.rules
 	return found, nil
 }
 

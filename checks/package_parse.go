@@ -11,10 +11,11 @@ import (
 type packageList struct {
 	versions map[string][]string // of what is installed
 	partial  map[string]string   // the state of what is there and not installed
+	rules    versionRules
 }
 
 func newPackageList() packageList {
-	return packageList{map[string][]string{}, map[string]string{}}
+	return packageList{versions: map[string][]string{}, partial: map[string]string{}}
 }
 
 func (p packageList) add(version string, names ...string) {

@@ -223,7 +223,7 @@ func (d decoder) scalar(n *node) any {
 // matcher decodes what a property is expected to be.
 func (d decoder) matcher(n *node, v reflect.Value, kind checks.Kind) {
 	before := len(d.probs.list)
-	expr := d.expr(n, kind == checks.String || kind == checks.Text || kind == checks.List)
+	expr := d.expr(n, slices.Contains([]checks.Kind{checks.String, checks.Text, checks.List, checks.Versions}, kind))
 	if len(d.probs.list) > before {
 		return
 	}
@@ -254,7 +254,7 @@ func (d decoder) expr(n *node, asText bool) any {
 			case "have-len":
 				text = false
 			case "have-prefix", "have-suffix", "contain-substring", "match-regexp",
-				"have-patterns", "have-key", "semver-constraint":
+				"have-patterns", "have-key", "satisfies", "semver-constraint":
 				text = true
 			}
 			m[f.key.value] = d.expr(f.value, text)
