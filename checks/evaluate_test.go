@@ -359,6 +359,8 @@ func fill(t *testing.T, v reflect.Value) {
 			*p = "text"
 		case *bool:
 			*p = true
+		case *any:
+			*p = "text"
 		case *[]string:
 			*p = []string{"a: b"}
 		case *map[string]string:

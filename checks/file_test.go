@@ -86,10 +86,7 @@ func TestFileProperties(t *testing.T) {
 		{"/no/such", "contents", `["!x"]`, Fail, "does not exist"},
 		{"/no/such", "owner", `{"not": "web"}`, Fail, "does not exist"},
 	} {
-		t.Run(tt.path+" "+tt.property+" "+tt.want, func(t *testing.T) {
-			list := evaluate(t, &System{FS: tree()}, "file", tt.path, map[string]string{tt.property: tt.want})
-			checkOne(t, list, tt.property, tt.verdict, tt.message)
-		})
+		checkProperty(t, &System{FS: tree()}, "file", tt.path, tt.property, tt.want, tt.verdict, tt.message)
 	}
 }
 

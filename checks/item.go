@@ -14,8 +14,10 @@ type Type struct {
 	// New returns an empty resource, a pointer to a struct whose fields are the
 	// type's attributes. A field's json tag names the attribute. A field of type
 	// Matcher is a property; its kind tag (see Kind) says what it is compared
-	// with. A was tag lists older names, and asserts:"true" marks an action
-	// such as install, which is a property although it has no matcher.
+	// with, and a text tag names the attribute that makes that a Text where it is
+	// true. A was tag lists older names, required:"true" marks what must be given,
+	// and asserts:"true" an action such as install, which is a property although
+	// it has no matcher.
 	New func() Resource
 }
 
@@ -30,6 +32,9 @@ func Types() []Type {
 		{Name: "group", New: func() Resource { return new(Group) }},
 		{Name: "http", New: func() Resource { return new(HTTP) }},
 		{Name: "interface", New: func() Resource { return new(Interface) }},
+		{Name: "kernel-param", New: func() Resource { return new(KernelParam) }},
+		{Name: "matching", New: func() Resource { return new(Matching) }},
+		{Name: "mount", New: func() Resource { return new(Mount) }},
 		{Name: "network", New: func() Resource { return new(Network) }},
 		{Name: "nvidia-smi", Single: true, New: func() Resource { return new(NvidiaSMI) }},
 		{Name: "package", New: func() Resource { return new(Package) }},
@@ -115,5 +120,6 @@ func (it *Item) UnmarshalJSON(data []byte) error {
 func unmarshalKnown(data []byte, v any) error {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
+	dec.UseNumber() // whole numbers stay what they are
 	return dec.Decode(v)
 }

@@ -43,6 +43,8 @@ const (
 //	semver-constraint      such as >=1.2.0 <2.0.0; for a list all must satisfy it
 //	satisfies              such as >= 1.24-2, < 2, by the rules of the guest's package
 //	                       manager; all versions must satisfy all of it
+//	gjson                  paths (gjson.dev) and a matcher for what JSON has at each
+//	xml                    xpath, and result: the text that it must give
 type Matcher struct {
 	kind Kind
 	expr any  // as the spec has it: nil, bool, int64, float64, string, []any, map[string]any

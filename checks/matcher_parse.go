@@ -31,8 +31,8 @@ type finding struct {
 func matcherNames() []string {
 	return []string{
 		"and", "consist-of", "contain-element", "contain-elements", "contain-substring", "equal",
-		"ge", "gt", "have-key", "have-len", "have-patterns", "have-prefix", "have-suffix",
-		"le", "lt", "match-regexp", "not", "or", "satisfies", "semver-constraint",
+		"ge", "gjson", "gt", "have-key", "have-len", "have-patterns", "have-prefix", "have-suffix",
+		"le", "lt", "match-regexp", "not", "or", "satisfies", "semver-constraint", "xml",
 	}
 }
 
@@ -45,6 +45,8 @@ func suits(kind Kind, name string) bool {
 		return kind == Any
 	case "satisfies":
 		return kind == Versions
+	case "gjson", "xml":
+		return kind == Any || kind == Text || kind == String
 	case "contain-element", "contain-elements", "consist-of", "have-len", "have-patterns", "semver-constraint":
 		return kind != Bool && kind != Int
 	default:
@@ -145,6 +147,10 @@ func (p *parser) parseArgument(kind Kind, name string, arg any) test {
 		return elements{p.parseList(elementKind(kind), name, arg, true), exprs(arg), true}
 	case "have-key":
 		return haveKey{p.parse(String, arg), arg}
+	case "gjson":
+		return p.parseGJSON(arg)
+	case "xml":
+		return p.parseXML(arg)
 	case "have-patterns":
 		list, ok := arg.([]any)
 		if !ok {

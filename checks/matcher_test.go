@@ -371,15 +371,18 @@ func FuzzMatcher(f *testing.F) {
 	for _, seed := range []string{
 		`true`, `["a", "!b", "/c/"]`, `{"not": {"gt": 5}}`, `{"consist-of": ["a", {"have-len": 1}]}`,
 		`{"semver-constraint": "~1.2 || >3"}`, `{"and": [{"match-regexp": "x*"}, {"equal": [1, null]}]}`, `1e999`,
+		`{"gjson": {"a.#(b>1).c|@reverse": {"have-key": "x"}}}`, `{"xml": {"xpath": "//a[b=1]/@c", "result": "x"}}`,
 	} {
 		f.Add(seed, "foo\nbar 1.2.3\n")
+		f.Add(seed, `{"a": [{"b": 2, "c": [1]}]}`)
+		f.Add(seed, `<a c="x"><b>1</b></a>`)
 	}
 	f.Fuzz(func(t *testing.T, spec, text string) {
 		var v any
 		if json.Unmarshal([]byte(spec), &v) != nil {
 			return
 		}
-		for _, kind := range []Kind{Bool, Int, String, List, Text, Any} {
+		for _, kind := range []Kind{Bool, Int, String, List, Text, Versions, Any} {
 			m, err := ParseMatcher(kind, v)
 			if err != nil || !m.IsSet() {
 				continue

@@ -45,3 +45,12 @@ func TestEveryPropertyHasAKindAndAName(t *testing.T) {
 		}
 	}
 }
+
+// checkProperty looks at one property; of the message, a part is given.
+func checkProperty(t *testing.T, sys *System, typ, id, property, want string, v Verdict, message string) {
+	t.Helper()
+	t.Run(id+" "+property+" "+want, func(t *testing.T) {
+		t.Helper()
+		checkOne(t, evaluate(t, sys, typ, id, map[string]string{property: want}), property, v, message)
+	})
+}

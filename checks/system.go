@@ -22,6 +22,9 @@ type System struct {
 	// Links lists the links with their addresses' states and their default
 	// routes; nil means this machine's.
 	Links func() ([]Link, error)
+	// Usage tells how many percent of the file system at a path are in use; nil
+	// means this machine's.
+	Usage func(path string) (percent int, err error)
 
 	facts  facts // until Refresh
 	events facts // for the whole run: what was done, such as an apt-get update

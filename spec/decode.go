@@ -28,10 +28,12 @@ func newDecoder() decoder {
 
 // An attribute is a field of a struct that a mapping is decoded into.
 type attribute struct {
-	name    string // its current name
-	index   []int
-	kind    checks.Kind // of a matcher
-	asserts bool        // an action, which is asserted where it is true
+	name     string // its current name
+	index    []int
+	kind     checks.Kind // of a matcher
+	text     string      // the attribute that makes what a matcher is compared with text
+	asserts  bool        // an action, which is asserted where it is true
+	required bool
 }
 
 // attributes returns the attributes of a struct by their names, older names
@@ -43,7 +45,10 @@ func attributes(t reflect.Type) map[string]attribute {
 		if f.Anonymous || !f.IsExported() || name == "" || name == "-" {
 			continue
 		}
-		a := attribute{name, f.Index, checks.Kind(f.Tag.Get("kind")), f.Tag.Get("asserts") == "true"}
+		a := attribute{
+			name: name, index: f.Index, kind: checks.Kind(f.Tag.Get("kind")), text: f.Tag.Get("text"),
+			asserts: f.Tag.Get("asserts") == "true", required: f.Tag.Get("required") == "true",
+		}
 		attrs[name] = a
 		if was := f.Tag.Get("was"); was != "" {
 			for _, older := range strings.Split(was, ",") {
@@ -81,9 +86,17 @@ func (d decoder) fields(n *node, v reflect.Value, noun, of string) map[string]*n
 		}
 		given[a.name] = f.key
 		field := v.FieldByIndex(a.index)
+		if is := n.get(a.text); is != nil && is.tag == "!!bool" && d.scalar(is) == true {
+			a.kind = checks.Text
+		}
 		d.value(f.value, field, a)
 		if m, ok := field.Interface().(checks.Matcher); ok && m.IsSet() || a.asserts && field.Bool() {
 			asserted[a.name] = f.key
+		}
+	}
+	for _, name := range keys(attrs) {
+		if attrs[name].required && given[name] == nil {
+			d.probs.add(n.position, "", "%s needs %s", of, name)
 		}
 	}
 	return asserted
@@ -97,7 +110,7 @@ var (
 
 // value decodes a node into a value of any type that an attribute may have.
 func (d decoder) value(n *node, v reflect.Value, a attribute) {
-	if n.isNull() && v.Kind() != reflect.Interface {
+	if n.isNull() && (v.Kind() != reflect.Interface || a.required) {
 		d.probs.add(n.position, "", "want a value, got nothing")
 		return
 	}
@@ -117,7 +130,7 @@ func (d decoder) value(n *node, v reflect.Value, a attribute) {
 	case reflect.Slice:
 		d.list(n, v, a)
 	case reflect.Interface:
-		if x := d.expr(n, false); x != nil {
+		if x := d.plain(n); x != nil {
 			v.Set(reflect.ValueOf(x))
 		}
 	default:
@@ -249,12 +262,15 @@ func (d decoder) expr(n *node, asText bool) any {
 		for _, f := range n.fields {
 			text := asText
 			switch f.key.value {
+			case "gjson":
+				m["gjson"] = d.paths(f.value)
+				continue
 			case "gt", "ge", "lt", "le":
 				text = asText && isOctal(f.value)
 			case "have-len":
 				text = false
 			case "have-prefix", "have-suffix", "contain-substring", "match-regexp",
-				"have-patterns", "have-key", "satisfies", "semver-constraint":
+				"have-patterns", "have-key", "satisfies", "semver-constraint", "xml":
 				text = true
 			}
 			m[f.key.value] = d.expr(f.value, text)
@@ -271,6 +287,38 @@ func (d decoder) expr(n *node, asText bool) any {
 		return n.value
 	}
 	return d.scalar(n)
+}
+
+// plain decodes a value of any kind.
+func (d decoder) plain(n *node) any {
+	switch n.kind {
+	case mapping:
+		m := make(map[string]any, len(n.fields))
+		for _, f := range n.fields {
+			m[f.key.value] = d.plain(f.value)
+		}
+		return m
+	case list:
+		s := make([]any, len(n.items))
+		for i, item := range n.items {
+			s[i] = d.plain(item)
+		}
+		return s
+	}
+	return d.scalar(n)
+}
+
+// paths decodes what gjson looks for. JSON tells numbers from text, and a path may
+// have a matcher's name.
+func (d decoder) paths(n *node) any {
+	if n.kind != mapping {
+		return d.expr(n, false)
+	}
+	m := make(map[string]any, len(n.fields))
+	for _, f := range n.fields {
+		m[f.key.value] = d.expr(f.value, false)
+	}
+	return m
 }
 
 // isOctal tells whether YAML reads a number as an octal one, such as 0644. A mode
