@@ -22,6 +22,7 @@ func (it Item) Evaluate(ctx context.Context, sys *System) []Result {
 	case ctx.Err() != nil:
 		list = []Result{{}}
 	default:
+		sys.facts.forgetOld()
 		list, whole = it.try(ctx, sys, start.Add(time.Duration(common.Within)))
 	}
 	if ctx.Err() != nil {

@@ -204,54 +204,6 @@ func TestStuckResourceIsLeftBehind(t *testing.T) {
 	})
 }
 
-func TestFactIsReadOnceAndSoIsItsError(t *testing.T) {
-	var f facts
-	reads := 0
-	for range 2 {
-		_, err := fact(t.Context(), &f, "n", func() (int, error) { reads++; return 0, errors.New("no") })
-		if err == nil || reads != 1 {
-			t.Errorf("after %d reads got %v", reads, err)
-		}
-	}
-	f.forget("n")
-	if n, err := fact(t.Context(), &f, "n", func() (int, error) { return 7, nil }); n != 7 || err != nil {
-		t.Errorf("after forget got %d, %v", n, err)
-	}
-}
-
-func TestFactOfACancelledReaderIsNotKept(t *testing.T) {
-	var f facts
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err := fact(ctx, &f, "n", func() (int, error) { return 0, ctx.Err() })
-	if err == nil {
-		t.Fatal("no error")
-	}
-	if n, err := fact(t.Context(), &f, "n", func() (int, error) { return 7, nil }); n != 7 || err != nil {
-		t.Errorf("got %d, %v", n, err)
-	}
-}
-
-func TestFactIsSafeForConcurrentUse(t *testing.T) {
-	var f facts
-	reads := 0
-	done := make(chan int)
-	for range 8 {
-		go func() {
-			n, _ := fact(t.Context(), &f, "n", func() (int, error) { reads++; return 7, nil })
-			done <- n
-		}()
-	}
-	for range 8 {
-		if n := <-done; n != 7 {
-			t.Errorf("got %d", n)
-		}
-	}
-	if reads != 1 {
-		t.Errorf("read %d times", reads)
-	}
-}
-
 func TestPresenceDecidesAboutSiblings(t *testing.T) {
 	for _, tt := range []struct {
 		name    string

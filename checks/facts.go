@@ -3,6 +3,7 @@ package checks
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // facts remembers what was read, by name. Its zero value is ready, and safe
@@ -14,7 +15,7 @@ type facts struct {
 
 type reading struct {
 	mu    sync.Mutex
-	done  bool
+	done  time.Time // zero until there is something to remember
 	value any
 	err   error
 }
@@ -26,12 +27,12 @@ func fact[T any](ctx context.Context, f *facts, name string, read func() (T, err
 	r := f.reading(name)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.done {
+	if !r.done.IsZero() {
 		return r.value.(T), r.err
 	}
 	value, err := read()
 	if err == nil || ctx.Err() == nil {
-		r.done, r.value, r.err = true, value, err
+		r.done, r.value, r.err = time.Now(), value, err
 	}
 	return value, err
 }
@@ -59,5 +60,25 @@ func (f *facts) forget(names ...string) {
 	}
 	for _, name := range names {
 		delete(f.m, name)
+	}
+}
+
+// maxFactAge is how old a fact may be when an item is looked at: what time alone
+// changes, such as which processes there are, must be seen.
+const maxFactAge = time.Second
+
+// forgetOld drops what is older than that, and what is still being read.
+func (f *facts) forgetOld() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for name, r := range f.m {
+		if !r.mu.TryLock() {
+			delete(f.m, name)
+			continue
+		}
+		if !r.done.IsZero() && time.Since(r.done) > maxFactAge {
+			delete(f.m, name)
+		}
+		r.mu.Unlock()
 	}
 }

@@ -94,14 +94,7 @@ func TestFileProperties(t *testing.T) {
 // looks at it.
 func evaluate(t *testing.T, sys *System, typ, id string, properties map[string]string) []Result {
 	t.Helper()
-	it, err := NewItem(typ, id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range properties {
-		setProperty(t, it.Resource, name, text)
-	}
-	return it.Evaluate(t.Context(), sys)
+	return itemOf(t, typ, id, properties).Evaluate(t.Context(), sys)
 }
 
 // checkOne checks the only result; of the message, a part.

@@ -10,6 +10,7 @@ import (
 // comes after the checks that it needs, and otherwise in the given order. One
 // whose needs have not all passed is skipped, and so is what needs that one.
 func Run(ctx context.Context, sys *System, list []Check, obs Observer) {
+	sys.services = servicesOf(list)
 	passed := make(map[string]bool, len(list))
 	for _, c := range inOrder(list) {
 		obs.CheckStarted(c.Name)
@@ -33,7 +34,6 @@ func runCheck(ctx context.Context, sys *System, c Check, passed map[string]bool,
 	timeout := cmp.Or(c.Timeout, DefaultTimeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, &timeoutError{timeout})
 	defer cancel()
-	sys.Refresh() // what the checks before have changed is seen
 
 	var count tally
 	for _, item := range c.Items {

@@ -156,20 +156,3 @@ func TestDefaultTimeoutBoundsACheck(t *testing.T) {
 		}
 	})
 }
-
-func TestCheckSeesWhatTheOneBeforeChanged(t *testing.T) {
-	state := "old"
-	look := func(ctx context.Context, sys *System) []Result {
-		seen, _ := fact(ctx, &sys.facts, "state", func() (string, error) { return state, nil })
-		state = "new"
-		return []Result{{Verdict: Pass, Message: seen}}
-	}
-	var l log
-	Run(t.Context(), new(System), []Check{
-		{Name: "a", Items: []Item{item(&fake{look: look})}},
-		{Name: "b", Items: []Item{item(&fake{look: look})}},
-	}, &l)
-	if l[1] != "a: pass old" || l[4] != "b: pass new" {
-		t.Errorf("got %q", l)
-	}
-}

@@ -104,19 +104,42 @@ func (s *System) bootedOpenRC() bool {
 	return s.exists("/run/openrc") || s.exists("/sbin/openrc-run") || s.exists("/usr/sbin/openrc-run")
 }
 
-// service returns a service's state.
+// service returns a service's state. Systemd is asked for all services of the plan
+// at once; for what it does not tell of then, and other inits, for each alone.
 func (s *System) service(ctx context.Context, name string) (serviceState, error) {
-	return fact(ctx, &s.facts, "service "+name, func() (serviceState, error) {
-		manager, err := s.serviceManager()
-		if err != nil {
-			return serviceState{}, err
+	manager, err := s.serviceManager()
+	if err != nil {
+		return serviceState{}, err
+	}
+	var state serviceState
+	known := false
+	if d, ok := manager.(systemd); ok {
+		states, _ := fact(ctx, &s.facts, "services", func() (map[string]serviceState, error) {
+			return d.states(ctx, s.services), nil
+		})
+		state, known = states[name]
+	}
+	if !known {
+		state, err = fact(ctx, &s.facts, "service "+name, func() (serviceState, error) { return manager.state(ctx, name) })
+	}
+	if err == nil && !state.found {
+		state.enablement, state.activity = "no such unit", "no such unit"
+	}
+	return state, err
+}
+
+// servicesOf names the services that the checks look at.
+func servicesOf(list []Check) []string {
+	var names []string
+	for _, c := range list {
+		for _, it := range c.Items {
+			if s, ok := it.Resource.(*Service); ok {
+				names = append(names, cmp.Or(s.Name, s.Key))
+			}
 		}
-		state, err := manager.state(ctx, name)
-		if err == nil && !state.found {
-			state.enablement, state.activity = "no such unit", "no such unit"
-		}
-		return state, err
-	})
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 const (

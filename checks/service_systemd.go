@@ -3,6 +3,7 @@ package checks
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,25 +13,71 @@ import (
 type systemd struct{ sys *System }
 
 // unitProperties are what is asked of a unit.
-const unitProperties = "LoadState,ActiveState,SubState,UnitFileState,Type,Result,NRestarts,ConditionResult,ConditionTimestampMonotonic"
+const unitProperties = "Names,LoadState,ActiveState,SubState,UnitFileState,Type,Result,NRestarts,ConditionResult,ConditionTimestampMonotonic"
 
 func (d systemd) state(ctx context.Context, service string) (serviceState, error) {
-	out, err := d.sys.run(ctx, "systemctl show "+service, Command{
-		Args: []string{"systemctl", "show", "--property=" + unitProperties, "--", service},
-	})
+	if strings.Contains(service, "/") {
+		return serviceState{}, nil // systemctl would look at what the path escapes to
+	}
+	out, err := d.show(ctx, "systemctl show "+service, service)
 	if err != nil {
 		return serviceState{}, err
 	}
-	unit := parseUnit(out.Stdout)
-	if unit["LoadState"] == "" {
+	units := parseUnits(out.Stdout)
+	if len(units) == 0 || units[0]["LoadState"] == "" {
 		return serviceState{}, fmt.Errorf("systemctl show %s: it tells nothing", service)
 	}
-	state := unit.state()
-	if unit["UnitFileState"] == "generated" {
+	return d.stateOf(service, units[0]), nil
+}
+
+// plainUnit is a name that systemctl takes as it is. One mistaken name would
+// cost all others their answer.
+var plainUnit = regexp.MustCompile(`^[0-9A-Za-z:_.-]+(@[0-9A-Za-z:_-]+[0-9A-Za-z:_.-]*)?$`)
+
+// maxUnits is how many units are asked for at once; the answer is bounded.
+const maxUnits = 500
+
+// states looks at many services with one command.
+func (d systemd) states(ctx context.Context, services []string) map[string]serviceState {
+	states := make(map[string]serviceState, len(services))
+	plain := slices.DeleteFunc(slices.Clone(services), func(s string) bool { return !plainUnit.MatchString(s) })
+	for some := range slices.Chunk(plain, maxUnits) {
+		out, err := d.show(ctx, "systemctl show", some...)
+		if err != nil || out.Truncated {
+			continue // each is then asked for alone, and it is told whose fault it is
+		}
+		named := make(map[string]unit)
+		for _, u := range parseUnits(out.Stdout) {
+			for _, name := range strings.Fields(u["Names"]) {
+				named[name] = u
+			}
+		}
+		for _, service := range some {
+			u := named[service]
+			if u == nil {
+				u = named[service+".service"]
+			}
+			if u["LoadState"] != "" {
+				states[service] = d.stateOf(service, u)
+			}
+		}
+	}
+	return states
+}
+
+func (d systemd) show(ctx context.Context, what string, services ...string) (Output, error) {
+	return d.sys.run(ctx, what, Command{
+		Args: append([]string{"systemctl", "show", "--property=" + unitProperties, "--"}, services...),
+	})
+}
+
+func (d systemd) stateOf(service string, u unit) serviceState {
+	state := u.state()
+	if u["UnitFileState"] == "generated" {
 		// It stands for a script of sysvinit, whose links say whether it is enabled.
 		state.enabled = enabledIn(sysvRunlevels(d.sys, strings.TrimSuffix(service, ".service")))
 	}
-	return state, nil
+	return state
 }
 
 func (d systemd) start(ctx context.Context, service string) error {
@@ -41,19 +88,21 @@ func (d systemd) start(ctx context.Context, service string) error {
 // A unit is what systemctl show prints of one.
 type unit map[string]string
 
-// parseUnit reads lines of key=value, of the first unit printed.
-func parseUnit(out []byte) unit {
-	u := unit{}
-	for line := range strings.Lines(strings.TrimLeft(string(out), "\n")) {
-		line = strings.TrimSuffix(line, "\n")
-		if line == "" {
-			break
+// parseUnits reads paragraphs of lines of key=value, one for each unit.
+func parseUnits(out []byte) []unit {
+	var units []unit
+	for paragraph := range strings.SplitSeq(strings.Trim(string(out), "\n"), "\n\n") {
+		u := unit{}
+		for line := range strings.Lines(paragraph) {
+			if key, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "="); ok {
+				u[key] = value
+			}
 		}
-		if key, value, ok := strings.Cut(line, "="); ok {
-			u[key] = value
+		if len(u) > 0 {
+			units = append(units, u)
 		}
 	}
-	return u
+	return units
 }
 
 func (u unit) state() serviceState {

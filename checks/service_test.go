@@ -262,12 +262,14 @@ func TestStartIsGivenUpWithItsContext(t *testing.T) {
 	})
 }
 
-func FuzzParseUnit(f *testing.F) {
+func FuzzParseUnits(f *testing.F) {
 	f.Add(shown("loaded", "active", "running", "enabled", "simple", "success", "met").Stdout)
 	f.Add([]byte("\n\n=\nNRestarts=99999999999999999999\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if s := parseUnit(data).state(); s.running && s.finished {
-			t.Errorf("both running and finished: %+v", s)
+		for _, u := range parseUnits(data) {
+			if s := u.state(); s.running && s.finished {
+				t.Errorf("both running and finished: %+v", s)
+			}
 		}
 	})
 }

@@ -10,7 +10,8 @@ import (
 )
 
 // A System is the machine that resources look at. Facts about it that cost a
-// command or a walk are read once and kept until Refresh.
+// command or a walk are read once for all, and kept until Refresh or until they
+// are a second old.
 type System struct {
 	// FS is the root file system; paths in it have no leading slash.
 	FS fs.FS
@@ -26,7 +27,9 @@ type System struct {
 	// means this machine's.
 	Usage func(path string) (percent int, err error)
 
-	facts  facts // until Refresh
+	services []string // those of the plan, which are asked for together
+
+	facts  facts // until Refresh, or for a second
 	events facts // for the whole run: what was done, such as an apt-get update
 }
 
