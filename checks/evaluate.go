@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime/debug"
+	"slices"
 	"time"
 )
 
@@ -18,7 +20,7 @@ func (it Item) Evaluate(ctx context.Context, sys *System) []Result {
 	var whole bool
 	switch {
 	case common.Skip:
-		list = []Result{{Verdict: Skip, Message: "skip is set"}}
+		list = it.skipped()
 	case ctx.Err() != nil:
 		list = []Result{{}}
 	default:
@@ -29,6 +31,19 @@ func (it Item) Evaluate(ctx context.Context, sys *System) []Result {
 		interrupted(list, context.Cause(ctx), whole)
 	}
 	it.stamp(list, time.Since(start))
+	return list
+}
+
+// skipped has a result for each property that the spec asserts, and at least one.
+func (it Item) skipped() []Result {
+	properties := slices.Sorted(maps.Keys(it.Sources))
+	if len(properties) == 0 {
+		properties = []string{""}
+	}
+	var list []Result
+	for _, property := range properties {
+		list = append(list, Result{Property: property, Verdict: Skip, Message: "skip is set"})
+	}
 	return list
 }
 

@@ -55,10 +55,11 @@ func TestItemStampsItsResults(t *testing.T) {
 func TestSkippedItemIsNotLookedAt(t *testing.T) {
 	r := &fake{look: func(context.Context, *System) []Result { panic("looked at") }}
 	r.Skip = true
-	list := item(r).Evaluate(t.Context(), new(System))
-	if len(list) != 1 || list[0].Verdict != Skip {
-		t.Errorf("got %+v", list)
-	}
+	it := item(r)
+	it.Sources = nil
+	checkTold(t, it.Evaluate(t.Context(), new(System)), " skip: skip is set\n")
+	it.Sources = map[string]string{"b": "x:1:1", "a": "x:2:1"}
+	checkTold(t, it.Evaluate(t.Context(), new(System)), "a skip: skip is set\nb skip: skip is set\n")
 }
 
 func TestPanicBecomesAnError(t *testing.T) {
@@ -246,12 +247,22 @@ func TestResultsAreBounded(t *testing.T) {
 	r.output(long)
 	r.match("t", want(t, Text, `["foo"]`), "foo "+long)
 	r.match("l", want(t, List, `["x"]`), strings.Split(long, "\n"))
+	r.match("m", want(t, Any, `{"have-key": "x"}`), map[string]any{"a": []any{long}})
 	data, err := json.Marshal(r.list)
 	if err != nil || len(data) > 64<<10 {
 		t.Errorf("%d bytes, %v", len(data), err)
 	}
 	if r.list[1].Verdict != Pass || r.list[1].Actual != nil {
 		t.Errorf("a pass shows its text: %+v", r.list[1])
+	}
+}
+
+func TestTextThatDiffersIsKeptToBeCompared(t *testing.T) {
+	text := strings.Repeat("line\n", 1000)
+	var r results
+	r.match("contents", expects(t, Text, text+"last\n"), text+"other\n")
+	if got, ok := r.list[0].Actual.(string); !ok || got != text+"other\n" {
+		t.Errorf("of %d bytes %d are kept", len(text)+6, len(got))
 	}
 }
 

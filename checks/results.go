@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -52,10 +53,17 @@ func (r *results) match(property string, m Matcher, actual any) bool {
 		res.Verdict, res.Message = Fail, got.Message
 	}
 	if !got.OK || m.kind != Text {
-		res.Actual = boundActual(actual)
+		res.Actual = boundActual(actual, m.room())
 	}
 	r.add(res)
 	return got.OK
+}
+
+// room is how much of a text is kept to be shown: more where it is compared with
+// a long one, so that one can see where they differ.
+func (m Matcher) room() int {
+	text, _ := m.expr.(string)
+	return maxActual + len(text)
 }
 
 // find is match for what is looked up only where it is asserted. Where the
@@ -101,7 +109,7 @@ func (r *results) noPresence(property string, m Matcher, err error) {
 }
 
 func (r *results) pass(property string, actual any) {
-	r.add(Result{Property: property, Verdict: Pass, Actual: boundActual(actual)})
+	r.add(Result{Property: property, Verdict: Pass, Actual: boundActual(actual, maxActual)})
 }
 
 // failRest makes the properties that follow fail with the message.
@@ -151,11 +159,16 @@ const (
 	maxElements = 64
 )
 
-// boundActual shortens long texts and lists.
-func boundActual(v any) any {
+// boundActual shortens long texts, lists and maps.
+func boundActual(v any, most int) any {
 	switch v := v.(type) {
 	case string:
-		return head(v, maxActual)
+		return head(v, most)
+	case []any, map[string]any:
+		if data, err := json.Marshal(v); err == nil && len(data) > most {
+			return head(string(data), most)
+		}
+		return v
 	case []string:
 		n := min(len(v), maxElements)
 		list := make([]string, n, n+1)

@@ -187,6 +187,8 @@ func TestTheProbeIsMadeOfLittle(t *testing.T) {
 		"github.com/upmaru/icepak/cmd/internal/probe",
 		"github.com/upmaru/icepak/cmd/icepak-probe",
 		"github.com/Masterminds/semver/v3",
+		"github.com/antchfx/xpath",
+		"github.com/tidwall/gjson", "github.com/tidwall/match", "github.com/tidwall/pretty",
 		"golang.org/x/sys/unix",
 	}
 	for _, dep := range strings.Fields(string(out)) {
