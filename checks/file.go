@@ -73,7 +73,7 @@ func (f *File) Evaluate(ctx context.Context, sys *System) []Result {
 // expandHome turns ~/x and ~user/x, and any other path, into one of FS.
 func expandHome(ctx context.Context, sys *System, name string) (string, error) {
 	if !strings.HasPrefix(name, "~") {
-		return fsPath(name), nil
+		return sys.pathOf(name), nil
 	}
 	user, rest, _ := strings.Cut(name[1:], "/")
 	is := func(a account) bool { return a.name == user }

@@ -119,6 +119,15 @@ func TestFileOfAnAliasIsLookedAtInsteadOfTheKey(t *testing.T) {
 	}
 }
 
+func TestRelativePathLeadsFromTheFolder(t *testing.T) {
+	for dir, want := range map[string]Verdict{"": Fail, "/etc": Pass, "/srv/web/../../etc": Pass} {
+		sys := &System{FS: tree(), Dir: dir}
+		if list := evaluate(t, sys, "file", "./motd", map[string]string{"exists": `true`}); list[0].Verdict != want {
+			t.Errorf("from %q: %+v", dir, list)
+		}
+	}
+}
+
 func TestFileThatPassesDoesNotShowItsContents(t *testing.T) {
 	list := evaluate(t, &System{FS: tree()}, "file", "/root/.profile", map[string]string{"contents": `["sec"]`})
 	if s := fmt.Sprintf("%+v", list); strings.Contains(s, "secret") {

@@ -148,7 +148,7 @@ func (h *HTTP) transport(sys *System) (*http.Transport, error) {
 func (h *HTTP) tlsConfig(sys *System) (*tls.Config, error) {
 	config := &tls.Config{InsecureSkipVerify: h.AllowInsecure, RootCAs: trusted(sys.FS)}
 	if h.CAFile != "" {
-		pem, err := readBounded(sys.FS, fsPath(h.CAFile), maxSystemFile)
+		pem, err := readBounded(sys.FS, sys.pathOf(h.CAFile), maxSystemFile)
 		if err != nil {
 			return nil, fmt.Errorf("ca-file: %w", err)
 		}
@@ -161,11 +161,11 @@ func (h *HTTP) tlsConfig(sys *System) (*tls.Config, error) {
 		return nil, inconclusivef("cert-file and key-file go together")
 	}
 	if h.CertFile != "" {
-		cert, err := readBounded(sys.FS, fsPath(h.CertFile), maxSystemFile)
+		cert, err := readBounded(sys.FS, sys.pathOf(h.CertFile), maxSystemFile)
 		if err != nil {
 			return nil, fmt.Errorf("cert-file: %w", err)
 		}
-		key, err := readBounded(sys.FS, fsPath(h.KeyFile), maxSystemFile)
+		key, err := readBounded(sys.FS, sys.pathOf(h.KeyFile), maxSystemFile)
 		if err != nil {
 			return nil, fmt.Errorf("key-file: %w", err)
 		}

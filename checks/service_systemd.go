@@ -16,8 +16,11 @@ type systemd struct{ sys *System }
 const unitProperties = "Names,LoadState,ActiveState,SubState,UnitFileState,Type,Result,NRestarts,ConditionResult,ConditionTimestampMonotonic"
 
 func (d systemd) state(ctx context.Context, service string) (serviceState, error) {
-	if strings.Contains(service, "/") {
+	switch {
+	case strings.Contains(service, "/"):
 		return serviceState{}, nil // systemctl would look at what the path escapes to
+	case strings.HasSuffix(service, "@") || strings.Contains(service, "@."):
+		return d.template(ctx, service)
 	}
 	out, err := d.show(ctx, "systemctl show "+service, service)
 	if err != nil {
@@ -28,6 +31,26 @@ func (d systemd) state(ctx context.Context, service string) (serviceState, error
 		return serviceState{}, fmt.Errorf("systemctl show %s: it tells nothing", service)
 	}
 	return d.stateOf(service, units[0]), nil
+}
+
+// template tells of a unit such as getty@, of which only instances run.
+func (d systemd) template(ctx context.Context, service string) (serviceState, error) {
+	file := service
+	if strings.HasSuffix(service, "@") {
+		file += ".service"
+	}
+	folders := []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
+	if !slices.ContainsFunc(folders, func(folder string) bool { return d.sys.exists(folder + "/" + file) }) {
+		return serviceState{}, nil
+	}
+	out, err := d.sys.run(ctx, "systemctl is-enabled "+service, Command{Args: []string{"systemctl", "is-enabled", "--", service}})
+	enablement := strings.TrimSpace(string(out.Stdout)) // told also where it is not, with an exit code
+	if enablement == "" && err != nil {
+		return serviceState{}, err
+	}
+	state := unit{"LoadState": "loaded", "UnitFileState": enablement}.state()
+	state.activity = "it is a template, of which only instances run"
+	return state, nil
 }
 
 // plainUnit is a name that systemctl takes as it is. One mistaken name would

@@ -92,6 +92,28 @@ func TestGeneratedUnitIsEnabledByItsLinks(t *testing.T) {
 	}
 }
 
+func TestTemplateIsEnabledOrNot(t *testing.T) {
+	for _, tt := range []struct {
+		name, service string
+		is            []Output
+		want          string
+	}{
+		{"enabled", "getty@", prints("enabled\n"), "enabled pass\nrunning fail: it is a template, of which only instances run\n"},
+		{"disabled", "getty@.service", []Output{{ExitCode: 1, Stdout: []byte("disabled\n")}},
+			"enabled fail: it is disabled\nrunning fail: it is a template, of which only instances run\n"},
+		{"unknown", "nosuch@", nil, "enabled fail: no such unit\nrunning fail: no such unit\n"},
+		{"not told", "getty@", exits(1, "Failed to connect to bus\n"),
+			"enabled fail: systemctl is-enabled getty@: exit 1\nrunning fail: systemctl is-enabled getty@: exit 1\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			sys := fakeGuest(t, []string{"run/systemd/system/", "usr/lib/systemd/system/getty@.service"},
+				script{"systemctl is-enabled -- " + tt.service: tt.is})
+			s := &Service{Common: Common{Key: tt.service}, Enabled: expects(t, Bool, true), Running: expects(t, Bool, true)}
+			checkTold(t, s.Evaluate(t.Context(), sys), tt.want)
+		})
+	}
+}
+
 func TestStartedServiceMustStayUp(t *testing.T) {
 	up := shown("loaded", "active", "running", "enabled", "simple", "success", "met")
 	restarted := Output{Stdout: []byte(strings.Replace(string(up.Stdout), "NRestarts=0", "NRestarts=1", 1))}

@@ -15,6 +15,8 @@ import (
 type System struct {
 	// FS is the root file system; paths in it have no leading slash.
 	FS fs.FS
+	// Dir is from where relative paths lead; empty is the root.
+	Dir string
 	// Exec runs a command to its end. It returns an error where the command
 	// could not be started or did not end by itself; a non-zero exit is none.
 	Exec func(ctx context.Context, cmd Command) (Output, error)
@@ -69,6 +71,14 @@ func Local() *System {
 
 // Refresh forgets the facts that were read, so that the next look is fresh.
 func (s *System) Refresh() { s.facts.forget() }
+
+// pathOf turns a path that a spec names into one of FS.
+func (s *System) pathOf(name string) string {
+	if !path.IsAbs(name) {
+		name = path.Join(s.Dir, name)
+	}
+	return fsPath(name)
+}
 
 // fsPath turns a path of the guest into one of FS.
 func fsPath(name string) string {

@@ -315,7 +315,11 @@ func (p *planner) localJobs() ([]runner.Job, error) {
 	}
 	job := runner.NewJob(report.Image{Product: name, Type: "machine"}, s,
 		runner.Place{Arch: runtime.GOARCH, Type: "machine", GPUs: runner.LocalGPUs()}, wanted, nil, p.opts.timeout)
-	job.Host = runner.Local{System: checks.Local()}
+	system := checks.Local()
+	if system.Dir, err = os.Getwd(); err != nil {
+		return nil, err
+	}
+	job.Host = runner.Local{System: system}
 	return []runner.Job{job}, nil
 }
 
