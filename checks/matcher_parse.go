@@ -190,7 +190,9 @@ func (p *parser) parseTextual(name, text string) test {
 		}
 		return matchRegexp{re}
 	case "semver-constraint":
-		c, err := semver.NewConstraint(text)
+		c, err := semver.NewConstraint(gossOperator.ReplaceAllStringFunc(text, func(op string) string {
+			return strings.NewReplacer("==", "=", "!", "!=").Replace(op)
+		}))
 		if err != nil {
 			return p.fail("want a constraint such as >=1.2.0 <2.0.0, got %s", show(text))
 		}
@@ -206,6 +208,9 @@ func (p *parser) parseTextual(name, text string) test {
 		return affix{name, text}
 	}
 }
+
+// gossOperator is one that goss's semantic versions know and ours do not: == and !.
+var gossOperator = regexp.MustCompile(`(^|[\s,|])(==|!)\s*[0-9v]`)
 
 // elementKind is what a list's elements, and a text's lines, are compared as.
 func elementKind(kind Kind) Kind {

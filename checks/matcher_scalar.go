@@ -139,7 +139,7 @@ func (s semverConstraint) match(actual any) finding {
 		version, ok := parseVersion(text)
 		if !ok {
 			return finding{invalid: true, message: fmt.Sprintf(
-				"%s is not a semantic version, such as 1.2.3: match it with match-regexp", show(text))}
+				"%s is not a semantic version, such as 1.2.3: compare a package's with satisfies, another with match-regexp", show(text))}
 		}
 		if !s.constraint.Check(version) {
 			return finding{message: fmt.Sprintf("%s does not satisfy %s", show(text), s.text)}
