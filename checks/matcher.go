@@ -84,7 +84,8 @@ func ParseMatcher(kind Kind, v any) (Matcher, error) {
 
 // orderedBy returns the matcher with the rules by which satisfies compares.
 func (m Matcher) orderedBy(rules versionRules) Matcher {
-	if m.IsSet() {
+	switch m.expr.(type) {
+	case map[string]any, []any:
 		p := parser{rules: rules}
 		m.test = p.parse(m.kind, m.expr)
 	}

@@ -41,6 +41,10 @@ func procGuest() *System {
 		"proc/8/stat":     stat("tricky) S 1 (x", "S"),
 		"proc/9/stat":     stat("dead", "Z"),
 		"proc/10/stat":    stat("nginx", "S"),
+		"proc/10/status":  {Data: []byte("Name:\tnginx\nUid:\t0\t33\t33\t33\nGid:\t0\t0\t0\t0\n")},
+		"proc/14/stat":    stat("nginx", "S"),
+		"proc/14/status":  {Data: []byte("Uid:\t4711\t4711\t4711\t4711\n")},
+		"etc/passwd":      {Data: []byte("root:x:0:0::/:/bin/sh\nwww-data:x:33:33::/:/bin/false\n")},
 		"proc/10/exe":     {Mode: os.ModeSymlink, Data: []byte("/usr/sbin/nginx-real (deleted)")},
 		"proc/11/stat":    {Data: []byte("11 (half")},
 		"proc/12/stat":    stat("unattended-upgr", "S"),
@@ -127,6 +131,24 @@ func TestProcessIsFoundByEachOfItsNames(t *testing.T) {
 			checkOne(t, list, "running", Pass, "")
 		})
 	}
+}
+
+func TestUsersOfAProcess(t *testing.T) {
+	for _, tt := range []struct {
+		name, want string
+		verdict    Verdict
+		message    string
+	}{
+		{"nginx", `{"equal": ["4711", "www-data"]}`, Pass, ""},
+		{"nginx", `{"not": {"contain-element": "root"}}`, Pass, ""},
+		{"nginx", `["root"]`, Fail, `missing: "root"`},
+		{"sshd", `["root"]`, Fail, "it has just ended"}, // its status is not there any more
+		{"nosuch", `{"not": ["root"]}`, Fail, "it is not running"},
+	} {
+		checkProperty(t, procGuest(), "process", tt.name, "users", tt.want, tt.verdict, tt.message)
+	}
+	p := &Process{Common: Common{Key: "nosuch"}, Running: want(t, Bool, `true`), Users: want(t, List, `["root"]`)}
+	checkTold(t, p.Evaluate(t.Context(), procGuest()), "running fail: it is not running\nusers skip: it is not running\n")
 }
 
 func TestProcessListErrorReachesEveryone(t *testing.T) {

@@ -3,6 +3,7 @@ package checks
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io/fs"
 	"path"
 	"slices"
@@ -15,6 +16,7 @@ type Process struct {
 	Common
 	Comm    string  `json:"comm,omitempty"`
 	Running Matcher `json:"running,omitzero" kind:"bool"`
+	Users   Matcher `json:"users,omitzero" kind:"list"` // as whom it runs
 }
 
 // Evaluate looks through /proc. A process goes by the name that the kernel
@@ -23,21 +25,26 @@ type Process struct {
 // not running.
 func (p *Process) Evaluate(ctx context.Context, sys *System) []Result {
 	var r results
-	r.find("running", p.Running, func() (any, error) {
-		names, err := fact(ctx, &sys.facts, "processes", func() (map[string]bool, error) {
-			return processNames(ctx, sys.FS)
-		})
-		return names[p.id(p.Comm)], err
+	processes, err := fact(ctx, &sys.facts, "processes", func() (map[string][]string, error) {
+		return processesByName(ctx, sys.FS)
 	})
+	folders := processes[p.id(p.Comm)]
+	if err != nil {
+		r.noPresence("running", p.Running, err)
+	} else {
+		r.presence("running", p.Running, len(folders) > 0, "it is not running")
+	}
+	r.find("users", p.Users, func() (any, error) { return usersOf(ctx, sys, folders) })
 	return r.list
 }
 
-func processNames(ctx context.Context, root fs.FS) (map[string]bool, error) {
+// processesByName returns the folders of the processes that go by each name.
+func processesByName(ctx context.Context, root fs.FS) (map[string][]string, error) {
 	entries, err := fs.ReadDir(root, "proc")
 	if err != nil {
 		return nil, inconclusive{err}
 	}
-	names := make(map[string]bool)
+	folders := make(map[string][]string)
 	for _, e := range entries {
 		if _, err := strconv.Atoi(e.Name()); err != nil {
 			continue
@@ -45,14 +52,58 @@ func processNames(ctx context.Context, root fs.FS) (map[string]bool, error) {
 		if ctx.Err() != nil {
 			return nil, inconclusive{context.Cause(ctx)}
 		}
-		for _, name := range namesOf(root, "proc/"+e.Name()) {
-			names[name] = true
+		folder := "proc/" + e.Name()
+		for _, name := range namesOf(root, folder) {
+			if of := folders[name]; len(of) == 0 || of[len(of)-1] != folder {
+				folders[name] = append(of, folder)
+			}
 		}
 	}
-	if len(names) == 0 { // there is at least this one
+	if len(folders) == 0 { // there is at least this one
 		return nil, inconclusivef("/proc shows no process")
 	}
-	return names, nil
+	return folders, nil
+}
+
+// usersOf returns the sorted names, or numbers, of the users as whom the processes
+// run.
+func usersOf(ctx context.Context, sys *System, folders []string) ([]string, error) {
+	var names []string
+	for _, folder := range folders {
+		uid, ok := effectiveUser(sys.FS, folder)
+		if !ok {
+			continue // it has ended
+		}
+		name := decimal(uid)
+		a, found, err := sys.account(ctx, name, func(a account) bool { return a.uid == uid })
+		if err != nil {
+			return nil, err
+		}
+		if found {
+			name = a.name
+		}
+		names = append(names, name)
+	}
+	if len(names) == 0 {
+		return nil, errors.New("it has just ended")
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// effectiveUser reads the second number of "Uid:", which is of who the kernel
+// takes the process for.
+func effectiveUser(root fs.FS, folder string) (uid int, ok bool) {
+	status, err := readStart(root, folder+"/status", maxProcFile)
+	if err != nil {
+		return 0, false
+	}
+	for line := range strings.Lines(string(status)) {
+		if f := strings.Fields(line); len(f) > 2 && f[0] == "Uid:" {
+			return parseID(f[2])
+		}
+	}
+	return 0, false
 }
 
 // maxProcFile bounds what is read of a file of a process.
