@@ -146,7 +146,11 @@ func (h *HTTP) transport(sys *System) (*http.Transport, error) {
 
 // tlsConfig reads the certificates, which are files of the guest's.
 func (h *HTTP) tlsConfig(sys *System) (*tls.Config, error) {
-	config := &tls.Config{InsecureSkipVerify: h.AllowInsecure, RootCAs: trusted(sys.FS)}
+	config := &tls.Config{
+		InsecureSkipVerify: h.AllowInsecure,
+		RootCAs:            trusted(sys.FS),
+		Renegotiation:      tls.RenegotiateFreelyAsClient, // older servers ask for a certificate only once they know the path
+	}
 	if h.CAFile != "" {
 		pem, err := readBounded(sys.FS, sys.pathOf(h.CAFile), maxSystemFile)
 		if err != nil {
