@@ -73,6 +73,7 @@ func TestStructuredMatchersSayWhereTheyFail(t *testing.T) {
 	for _, tt := range []struct{ expr, text, message string }{
 		{`{"gjson": {"count": {"lt": 10}, "foo": "baz", "x.y": 1}}`, jsonText,
 			`count: 15 is not less than 10; foo: want "baz", got "bar"; x.y: there is no such path`},
+		{`{"gjson": {"@this": {"have-len": 1}}}`, strings.Repeat("[", 5<<20), "\"" + strings.Repeat("[", 80) + "\"… is not JSON"},
 		{`{"gjson": {"count": 15}}`, "count: 15", `"count: 15" is not JSON`},
 		{`{"xml": {"xpath": "count(//book)", "result": 3}}`, xmlText, `count(//book) is "2", want "3"`},
 		{`{"xml": {"xpath": "//dvd"}}`, xmlText, "there is no node //dvd"},
