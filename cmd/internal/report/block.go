@@ -165,24 +165,27 @@ func (b *block) details(r checks.Result, outputLines int) {
 
 // fault says why the image did not pass where its checks do not.
 func (b *block) fault(r ImageResult) {
+	if line := faultLine(r); !faulty(r.Verdict) && line != "" {
+		b.line(2, line)
+	} else if line != "" {
+		b.line(2, b.style.fault(r.Verdict)+strings.TrimPrefix(line, outcomeWord(r.Verdict)))
+	}
+}
+
+// faultLine says in a line what an image's checks do not say of it.
+func faultLine(r ImageResult) string {
 	reason := oneLine(r.Reason, lineLimit)
-	if !faulty(r.Verdict) {
-		if reason != "" {
-			b.line(2, reason)
-		}
-		return
+	if !faulty(r.Verdict) || reason == "" && faultyCheck(r.Checks) {
+		return reason
 	}
-	if reason == "" && faultyCheck(r.Checks) {
-		return
-	}
-	text := b.style.fault(r.Verdict)
+	text := outcomeWord(r.Verdict)
 	if r.Failed != "" {
 		text += " while " + doing(r.Failed)
 	}
 	if reason != "" {
 		text += ": " + reason
 	}
-	b.line(2, text)
+	return text
 }
 
 func (b *block) diagnostics(list []Diagnostic) {

@@ -11,6 +11,23 @@ const (
 	diffInput   = 400 // differing lines of a side that are compared
 )
 
+// textDifference compares what was expected with what the guest has sent of a
+// text, and is nil where that is not even a line.
+func textDifference(expected, actual string) []string {
+	note := cutText.FindString(actual)
+	if note == "" {
+		return difference(expected, actual)
+	}
+	kept := actual[:strings.LastIndexByte(actual, '\n')+1] // the last line is only a part
+	if kept == "" {
+		return nil
+	}
+	lines := slices.Collect(strings.Lines(expected))
+	lines = lines[:min(len(lines), strings.Count(kept, "\n"))]
+	rest := "… the rest was not kept " + strings.TrimPrefix(note, "… ")
+	return append(difference(strings.Join(lines, ""), kept), rest)
+}
+
 // difference compares two texts by line: "- " stands before what only expected
 // has, "+ " before what only actual has, and two spaces before what is in both.
 func difference(expected, actual string) []string {

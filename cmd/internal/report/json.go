@@ -18,30 +18,17 @@ const jsonLimit = 64 << 10
 
 // NewJSON returns a Reporter that writes one JSON document to w when the run is
 // over: docs/report.schema.json describes it. Durations are in seconds.
-func NewJSON(w io.Writer) Reporter { return &jsonReporter{w} }
-
-type jsonReporter struct{ w io.Writer }
-
-func (*jsonReporter) Event(Event) error { return nil }
-
-func (j *jsonReporter) Close(s Summary) error {
-	data, err := EncodeJSON(s)
-	if err != nil {
-		return err
-	}
-	if _, err := j.w.Write(append(data, '\n')); err != nil {
-		return fmt.Errorf("writing the JSON report: %w", err)
-	}
-	return nil
+func NewJSON(w io.Writer) Reporter {
+	return &document{w, "JSON", func(s Summary) ([]byte, error) {
+		data, err := EncodeJSON(s)
+		return append(data, '\n'), err
+	}}
 }
 
 // EncodeJSON returns the document that NewJSON writes.
 func EncodeJSON(s Summary) ([]byte, error) {
 	data, err := json.MarshalIndent(newJSONRun(s), "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("encoding the JSON report: %w", err)
-	}
-	return inert(data), nil
+	return inert(data), err
 }
 
 // The structs below are the document. Changing them changes its schema; what

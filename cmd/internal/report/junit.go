@@ -14,23 +14,13 @@ import (
 // NewJUnit returns a Reporter that writes one JUnit XML document to w when the
 // run is over. An image is a suite and a check a case. The document keeps to
 // what both common schemas, Ant's and Jenkins's, allow.
-func NewJUnit(w io.Writer) Reporter { return &junitReporter{w} }
-
-type junitReporter struct{ w io.Writer }
-
-func (*junitReporter) Event(Event) error { return nil }
-
-func (j *junitReporter) Close(s Summary) error {
-	data, err := xml.MarshalIndent(newJUnit(s), "", "  ")
-	if err != nil {
-		return fmt.Errorf("encoding the JUnit report: %w", err)
-	}
-	// Line ends in texts may stand for themselves; attributes have none.
-	doc := strings.ReplaceAll(string(data), "&#xA;", "\n")
-	if _, err := io.WriteString(j.w, xml.Header+doc+"\n"); err != nil {
-		return fmt.Errorf("writing the JUnit report: %w", err)
-	}
-	return nil
+func NewJUnit(w io.Writer) Reporter {
+	return &document{w, "JUnit", func(s Summary) ([]byte, error) {
+		data, err := xml.MarshalIndent(newJUnit(s), "", "  ")
+		// Line ends in texts may stand for themselves; attributes have none.
+		doc := strings.ReplaceAll(string(data), "&#xA;", "\n")
+		return []byte(xml.Header + doc + "\n"), err
+	}}
 }
 
 type junitSuites struct {
@@ -131,11 +121,7 @@ func newJUnitSuite(r ImageResult, s Summary, class string) junitSuite {
 	if faulty(r.Verdict) && !faultyCheck(r.Checks) {
 		suite.add(imageCase(r, class), known(r.Verdict))
 	}
-	var total time.Duration
-	for _, st := range r.Stages {
-		total += st.Duration
-	}
-	suite.Time = junitSeconds(total)
+	suite.Time = junitSeconds(r.duration())
 	// A block's text is the image's results as people read them: what failed is
 	// in it, with its evidence.
 	suite.Out = "\n" + imageBlock(r, TextOptions{Width: 80, ASCII: true}, newStyle(true, false))
@@ -158,7 +144,7 @@ func (s *junitSuite) add(c junitCase, v checks.Verdict) {
 
 func newJUnitCase(c CheckResult, image ImageResult, class string) junitCase {
 	jc := junitCase{Name: token(c.Name, "check"), Classname: class, Time: junitSeconds(c.Duration)}
-	fault := &junitFault{Message: fmt.Sprintf("%d of %d", c.Passed, c.Total), Text: failures(c)}
+	fault := &junitFault{Message: fmt.Sprintf("%d of %d", c.Passed, c.Total), Text: failures(c, verboseLimit, verboseLimit)}
 	switch {
 	case c.Total == 0:
 		fault.Message = token(c.Reason, token(image.Reason, "not evaluated"))
@@ -209,24 +195,6 @@ func firstFault(list []checks.Result) string {
 		return s
 	}
 	return ""
-}
-
-// failures explains the results of a check that did not pass.
-func failures(c CheckResult) string {
-	var b strings.Builder
-	for _, r := range c.Results {
-		if !faulty(r.Verdict) {
-			continue
-		}
-		b.WriteString("\n" + label(r) + "\n")
-		for _, l := range details(r, 60, verboseLimit) {
-			b.WriteString("  " + l + "\n")
-		}
-		if b.Len() > jsonLimit {
-			break
-		}
-	}
-	return bounded(b.String())
 }
 
 // token is s as the attribute of a name, which must not be empty.

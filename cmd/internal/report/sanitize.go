@@ -12,6 +12,9 @@ import (
 // escapes that rewrite what the terminal shows, lines that a CI runner takes
 // for commands, and any number of bytes.
 
+// escapeStarts are the characters that terminalEscape begins with.
+const escapeStarts = "\x1b\u0090\u0098\u009b\u009d\u009e\u009f"
+
 var (
 	// terminalEscape matches a whole escape sequence, so that its parameters do
 	// not stay behind as text. A string sequence (a window's title) without its
@@ -35,7 +38,9 @@ var (
 // bound the length.
 func Clean(s string) string {
 	s = strings.ToValidUTF8(s, string(utf8.RuneError))
-	s = terminalEscape.ReplaceAllString(s, "")
+	if strings.ContainsAny(s, escapeStarts) { // most text has none, and looking on costs
+		s = terminalEscape.ReplaceAllString(s, "")
+	}
 	s = strings.ReplaceAll(s, "\r\n", "\n")
 	s = strings.Map(func(r rune) rune {
 		switch {
@@ -48,8 +53,13 @@ func Clean(s string) string {
 		}
 		return -1
 	}, s)
-	s = bracketCommand.ReplaceAllString(s, "##$1 [")
-	return colonCommand.ReplaceAllString(s, "$1: $2")
+	if strings.Contains(s, "##") {
+		s = bracketCommand.ReplaceAllString(s, "##$1 [")
+	}
+	if strings.Contains(s, "::") {
+		s = colonCommand.ReplaceAllString(s, "$1: $2")
+	}
+	return s
 }
 
 // oneLine returns s cleaned, as one line of at most limit characters.

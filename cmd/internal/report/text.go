@@ -238,18 +238,22 @@ func summaryBlock(s Summary, opts TextOptions, look style) string {
 	for _, p := range promotions(s) {
 		if !p.done && !p.told {
 			fmt.Fprintf(&b, "not promoted: %s: %s\n", oneLine(p.version, lineLimit),
-				oneLine(strings.TrimPrefix(p.why, "not promoted: "), lineLimit))
+				oneLine(strings.TrimPrefix(p.why, notPromotedPrefix), lineLimit))
 		}
 	}
 	if opts.Quiet && !faulty(s.Verdict) && !slices.ContainsFunc(s.Images, untested) {
 		return b.String()
 	}
-	word := outcomeWord(s.Verdict)
-	if s.Verdict == checks.Skip && Totals(s).Images.Passed > 0 {
-		word = "incomplete"
-	}
-	b.WriteString(look.paint(s.Verdict, word) + ": " + numbers(s) + "\n")
+	b.WriteString(look.paint(s.Verdict, runWord(s)) + ": " + numbers(s) + "\n")
 	return b.String()
+}
+
+// runWord is a run's verdict in a word.
+func runWord(s Summary) string {
+	if s.Verdict == checks.Skip && Totals(s).Images.Passed > 0 {
+		return "incomplete"
+	}
+	return outcomeWord(s.Verdict)
 }
 
 func outcomeWord(v checks.Verdict) string {

@@ -1,6 +1,10 @@
 package report
 
-import "github.com/upmaru/icepak/checks"
+import (
+	"time"
+
+	"github.com/upmaru/icepak/checks"
+)
 
 // A Count counts verdicts.
 type Count struct {
@@ -22,8 +26,12 @@ type Tally struct {
 	Promoted   int
 }
 
-// Promoted is an ImageResult's Promotion where the version was promoted.
-const Promoted = "promoted"
+// Promoted is an ImageResult's Promotion where the version was promoted. Where it
+// was not, that may begin with notPromotedPrefix.
+const (
+	Promoted          = "promoted"
+	notPromotedPrefix = "not promoted: "
+)
 
 // Totals counts a run's images, checks and versions.
 func Totals(s Summary) Tally {
@@ -92,6 +100,15 @@ func nothingLaunched(image ImageResult) bool {
 		}
 	}
 	return image.Verdict == checks.Pass || image.Verdict == checks.Skip
+}
+
+// duration is how long the work on the image took.
+func (r ImageResult) duration() time.Duration {
+	var total time.Duration
+	for _, st := range r.Stages {
+		total += st.Duration
+	}
+	return total
 }
 
 // A promotion is what became of one version.

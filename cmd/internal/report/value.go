@@ -20,44 +20,6 @@ const (
 	valueLimit = 20  // lines of a value, a difference or an output
 )
 
-// details explains a result that did not pass, as cleaned lines: what was
-// expected, what was found, why, what the command behind it printed, and where
-// the spec says so. Values longer than width are shown on several lines;
-// outputLines bounds the output's.
-func details(r checks.Result, width, outputLines int) []string {
-	var lines []string
-	expected, isText := r.Expected.(string)
-	actual, isText2 := r.Actual.(string)
-	switch {
-	case isText && isText2 && (multiline(expected) || multiline(actual)):
-		lines = append(lines, "difference (- expected, + actual)")
-		lines = append(lines, indent(difference(expected, actual))...)
-	case r.Expected != nil || r.Actual != nil:
-		if r.Expected != nil {
-			lines = append(lines, labelled("expected", valueLines(r.Expected, width))...)
-		}
-		if r.Actual != nil || r.Verdict == checks.Fail {
-			lines = append(lines, labelled("actual", valueLines(r.Actual, width))...)
-		}
-	}
-	if m := oneLine(r.Message, lineLimit); m != "" {
-		lines = append(lines, m)
-	}
-	if out := lastLines(splitLines(r.Output), outputLines); len(out) > 0 {
-		if r.Message == "" {
-			lines = append(lines, "output")
-		}
-		lines = append(lines, indent(out)...)
-	}
-	if src := oneLine(r.Source, lineLimit); src != "" {
-		lines = append(lines, src)
-	}
-	for i, l := range lines {
-		lines[i] = Clean(l) // the start of a line matters, and indenting moved it
-	}
-	return lines
-}
-
 // label names a result: package nginx: installed.
 func label(r checks.Result) string {
 	s := r.Type
@@ -74,14 +36,6 @@ func label(r checks.Result) string {
 		s += ": could not be found out"
 	}
 	return oneLine(s, lineLimit)
-}
-
-// labelled puts a short value behind its name, a long one below it.
-func labelled(name string, value []string) []string {
-	if len(value) == 1 {
-		return []string{fmt.Sprintf("%-8s  %s", name, value[0])}
-	}
-	return append([]string{name}, indent(value)...)
 }
 
 func indent(lines []string) []string {
