@@ -66,11 +66,13 @@ Environment:
   ICEPAK_STATE                 a folder for known_clusters (default: icepak in the
                                user's state folder), see below
   LXD_CONF, LXC_REMOTE         as the lxc client has them
+  GITHUB_STEP_SUMMARY          where --format github appends its summary
 
 The certificates of Polar's clusters are verified by an authority, or else by
 fingerprint: one that was given, or the one that the server showed when it was met
 first, which is told in a warning and remembered in known_clusters.
 
+` + formatsHelp() + `
 Exit codes: 0 all passed, 1 a check failed, 2 a mistake on the command line or in
 a spec, 3 could not find out, 130 interrupted.`,
 		Example: `  icepak test debian:bookworm:amd64:default --remote rack1 --promote

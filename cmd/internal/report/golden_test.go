@@ -341,8 +341,12 @@ func golden(t *testing.T, name string, got []byte) {
 
 func TestEveryGoldenFileIsUsed(t *testing.T) {
 	var known []string
+	endings := []string{"text", "color", "ascii", "quiet", "verbose", "junit.xml", "json"}
+	for _, look := range looks {
+		endings = append(endings, look.ending)
+	}
 	for _, r := range runs() {
-		for _, f := range []string{"text", "color", "ascii", "quiet", "verbose", "junit.xml", "json"} {
+		for _, f := range endings {
 			known = append(known, strings.ReplaceAll(r.name, " ", "-")+"."+f)
 		}
 	}
