@@ -1,12 +1,16 @@
 package spec
 
 import (
+	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
+	"unicode/utf8"
 )
 
 func addFiles(f *testing.F) {
@@ -92,4 +96,58 @@ func FuzzTemplate(f *testing.F) {
 			}
 		}
 	})
+}
+
+// FuzzJSON holds that a text which is JSON is read as JSON.
+func FuzzJSON(f *testing.F) {
+	f.Add([]byte("{\n\t\"a\": [\"\\/\\u0000\\ud83d\\ude00\\u2028\", 1, true, null, {\"\": \"\x7f\"}]}"))
+	f.Add([]byte(`"\ud800\\" `))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var want any
+		if !utf8.Valid(data) || json.Unmarshal(data, &want) != nil {
+			return
+		}
+		probs := newProblems()
+		n := parseNode("x", string(data), probs)
+		if n == nil || len(probs.list) > 0 {
+			return // too deep, a key given twice, a key that is too long
+		}
+		if got, want := textsOf(n), textsOfJSON(want); !slices.Equal(got, want) {
+			t.Errorf("want %q, got %q", want, got)
+		}
+	})
+}
+
+// textsOf lists the texts of a value that are quoted, in order of their keys.
+func textsOf(n *node) []string {
+	var texts []string
+	if n.kind == scalar && n.tag == "!!str" {
+		texts = append(texts, n.value)
+	}
+	for _, item := range n.items {
+		texts = append(texts, textsOf(item)...)
+	}
+	fields := slices.Clone(n.fields)
+	slices.SortFunc(fields, func(a, b field) int { return strings.Compare(a.key.value, b.key.value) })
+	for _, f := range fields {
+		texts = append(append(texts, f.key.value), textsOf(f.value)...)
+	}
+	return texts
+}
+
+func textsOfJSON(v any) []string {
+	var texts []string
+	switch v := v.(type) {
+	case string:
+		texts = append(texts, v)
+	case []any:
+		for _, item := range v {
+			texts = append(texts, textsOfJSON(item)...)
+		}
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			texts = append(append(texts, key), textsOfJSON(v[key])...)
+		}
+	}
+	return texts
 }

@@ -167,6 +167,9 @@ func (l *loader) open(name string, data []byte, parent *file) *file {
 	if !ok {
 		return nil
 	}
+	if parent != nil && vars != nil && isEmpty(text) { // its templates have nothing to say here
+		return &file{name, &node{position: position{file: name}, kind: mapping}, vars, parent}
+	}
 	root := parseNode(name, text, l.probs)
 	if root == nil {
 		return nil
@@ -178,7 +181,7 @@ func (l *loader) open(name string, data []byte, parent *file) *file {
 	own := root.get("vars")
 	switch {
 	case vars == nil: // there were no templates
-		vars = overlay(l.vars(own), outer)
+		vars = MergeVars(l.vars(own), outer)
 	case own != nil && varsBlock(text) == "":
 		l.probs.add(own.position, "", "vars must begin a line to be seen by templates")
 	}
@@ -190,10 +193,8 @@ func (l *loader) open(name string, data []byte, parent *file) *file {
 // returns false, it has said why.
 func (l *loader) render(name string, data []byte, outer map[string]any) (string, map[string]any, bool) {
 	state := l.probs.file(name)
-	text := strings.TrimPrefix(string(data), "\uFEFF")
-	text = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text)
-	if i := invalidUTF8(text); i >= 0 {
-		l.probs.add(positionIn(name, text, i), "", "the text is not UTF-8")
+	text, ok := l.text(name, data)
+	if !ok {
 		return "", nil, false
 	}
 	if !hasTemplates(text) {
@@ -203,7 +204,7 @@ func (l *loader) render(name string, data []byte, outer map[string]any) (string,
 	if !ok {
 		return "", nil, false
 	}
-	vars := overlay(own, outer)
+	vars := MergeVars(own, outer)
 	r := renderer{name: name, vars: vars, env: l.opts.Env, probs: l.probs}
 	r.read = func(ref string) ([]byte, error) { return l.read(l.files.join(name, ref)) }
 	rendered, ok := r.render(text)
@@ -212,6 +213,18 @@ func (l *loader) render(name string, data []byte, outer map[string]any) (string,
 		l.probs.add(positionIn(name, rendered, i), "", "template: it prints a value that is not there")
 	}
 	return rendered, vars, ok
+}
+
+// text returns a file's text without what systems put at its start and at the
+// ends of lines. Where it returns false, it has said why.
+func (l *loader) text(name string, data []byte) (string, bool) {
+	text := strings.TrimPrefix(string(data), "\uFEFF")
+	text = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text)
+	if i := invalidUTF8(text); i >= 0 {
+		l.probs.add(positionIn(name, text, i), "", "the text is not UTF-8")
+		return "", false
+	}
+	return text, true
 }
 
 // noValue is what templates print for nil, such as for what index does not find.

@@ -1,10 +1,14 @@
 package spec
 
 import (
+	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/upmaru/icepak/checks"
 )
 
 const rootExists = "user: {root: {exists: true}}"
@@ -195,5 +199,86 @@ func TestVarsArePrintedAsTheyAreWritten(t *testing.T) {
 				t.Errorf("got %q", got)
 			}
 		})
+	}
+}
+
+func TestAnIncludedFileMayRenderToNothing(t *testing.T) {
+	fsys := mapFS(map[string]string{
+		"a.yaml":      "gossfile: {web.yaml: {}}\n" + rootExists + "\n",
+		"b.yaml":      "include: web.yaml\nchecks: {b: {" + rootExists + "}}\n",
+		"web.yaml":    "---\n{{if .Env.WEB}}service: {nginx: {running: true}}{{end}}\n",
+		"plain.yaml":  "gossfile: {empty.yaml: {}}\n" + rootExists + "\n",
+		"empty.yaml":  "# cut short\n",
+		"alone.yaml":  "{{if .Env.WEB}}service: {nginx: {running: true}}{{end}}",
+		"hollow.yaml": "gossfile: {web.yaml: {}}\n",
+	})
+	opts := Options{Env: map[string]string{"WEB": ""}}
+	for _, name := range []string{"a.yaml", "b.yaml"} {
+		if s, err := LoadFS(fsys, name, opts); err != nil || len(s.Checks) != 1 {
+			t.Errorf("%s: %v, %v", name, s, err)
+		}
+	}
+	for name, want := range map[string]string{
+		"plain.yaml":  "empty.yaml:1:1: the file is empty",
+		"alone.yaml":  "alone.yaml:1:1: the file is empty",
+		"hollow.yaml": "hollow.yaml:1:1: check hollow asserts nothing",
+	} {
+		if _, err := LoadFS(fsys, name, opts); err == nil || err.Error() != want {
+			t.Errorf("%s: want %q, got %v", name, want, err)
+		}
+	}
+}
+
+func TestJSONIsReadAsOthersReadIt(t *testing.T) {
+	const text = "{\n\t\"file\": {\n\t\t\"/a\": {\"exists\":true,\t\"contents\": [\"a\\tb\", \"\\/\\u00e9\\ud83d\\ude00\\ud800\u2028\"]}\n\t}\n}\n"
+	s, err := Parse("x.json", []byte(text), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	item := s.Checks[0].Items[0]
+	got, err := json.Marshal(item.Resource.(*checks.File).Contents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := json.Marshal(map[string]any{"kind": "text", "expr": []any{"a\tb", "/é😀\uFFFD\u2028"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var a, b any
+	if json.Unmarshal(got, &a) != nil || json.Unmarshal(want, &b) != nil || !reflect.DeepEqual(a, b) {
+		t.Errorf("want %s, got %s", want, got)
+	}
+	if want := "x.json:3:3"; item.Source != want {
+		t.Errorf("want source %s, got %s", want, item.Source)
+	}
+}
+
+func TestVarsAreMergedDeeply(t *testing.T) {
+	base, err := ParseVars("a.yaml", []byte("db: {host: a, port: 0644}\nlist: [1, 2]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	top, err := ParseVars("b.json", []byte("{\n\t\"db\": {\"host\": \"b\"}, \"list\": [3]}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := MergeVars(base, top)
+	want := map[string]any{"db": map[string]any{"host": "b", "port": "0644"}, "list": []any{int64(3)}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("want %v, got %v", want, got)
+	}
+	if base["db"].(map[string]any)["host"] != "a" {
+		t.Error("the lower vars were changed")
+	}
+	for text, want := range map[string]string{
+		"":           "",
+		"# none\n":   "",
+		"[1]":        "v:1:1: want a mapping, got a list",
+		"a: 1\na: 2": `v:2:1: duplicate key "a", first at v:1:1`,
+		"a: [":       "v:1:4: YAML: did not find expected node content",
+	} {
+		if _, err := ParseVars("v", []byte(text)); (err == nil) != (want == "") || err != nil && err.Error() != want {
+			t.Errorf("%q: want %q, got %v", text, want, err)
+		}
 	}
 }

@@ -88,6 +88,7 @@ func shortenTo(most int, s string) string {
 // parseNode reads the one YAML document of a text. Where it returns nil, it has
 // said why.
 func parseNode(name, text string, probs *problems) *node {
+	text = fromJSON(text)
 	doc, next, err := parseYAML(text)
 	switch {
 	case errors.Is(err, io.EOF):
@@ -110,6 +111,12 @@ func parseNode(name, text string, probs *problems) *node {
 		return nil
 	}
 	return root
+}
+
+// isEmpty tells whether a text has no value in it.
+func isEmpty(text string) bool {
+	doc, _, err := parseYAML(text)
+	return errors.Is(err, io.EOF) || err == nil && doc.Content[0].ShortTag() == "!!null"
 }
 
 // parseYAML returns a text's first document, and its second if there is one.

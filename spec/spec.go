@@ -3,10 +3,9 @@
 // its position.
 //
 // A file with {{ in it is a template of text/template, and is rendered before
-// it is decoded. Templates see .Vars, .Env and the functions default, getEnv,
-// mkSlice, readFile, regexMatch, findStringSubmatch, toJson, toLower and
-// toUpper. They can read files of the machine that they are rendered on; nothing
-// of a spec is executed there.
+// it is decoded. Templates see .Vars, .Env and the functions of goss and of
+// sprig. They can read files of the machine that they are rendered on, and no more
+// than a bounded part of its memory; nothing of a spec is executed there.
 package spec
 
 import (

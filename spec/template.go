@@ -1,7 +1,6 @@
 package spec
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -13,27 +12,24 @@ import (
 	"text/template/parse"
 )
 
-const (
-	maxText  = 1 << 20 // bytes of a file, and of what it renders to
-	maxSteps = 100_000 // branches and rounds that a template may take
-)
+const maxText = 1 << 20 // bytes of a file, and of what it renders to
 
 // hasTemplates tells whether a text is to be rendered.
 func hasTemplates(text string) bool { return strings.Contains(text, "{{") }
 
 // A renderer renders the text of one file.
 type renderer struct {
-	name  string
-	vars  map[string]any
-	env   map[string]string
-	read  func(path string) ([]byte, error) // relative to the file
-	probs *problems
-	steps int
+	name   string
+	vars   map[string]any
+	env    map[string]string
+	read   func(path string) ([]byte, error) // relative to the file
+	probs  *problems
+	budget *budget
 }
 
 // render returns the rendered text. Where it returns false, it has said why.
 func (r *renderer) render(text string) (string, bool) {
-	r.steps = maxSteps
+	r.budget = newBudget()
 	t, err := template.New("spec").Option("missingkey=error").Funcs(r.functions()).Parse(text)
 	if err != nil {
 		r.fail(text, err)
@@ -45,87 +41,13 @@ func (r *renderer) render(text string) (string, bool) {
 		}
 	}
 	var out limitedBuilder
-	data := map[string]any{"Vars": r.vars, "Env": r.env}
+	// A template may change its variables, which are not its own.
+	data := map[string]any{"Vars": clone(r.vars), "Env": r.env}
 	if err := t.Execute(&out, data); err != nil {
 		r.fail(text, err)
 		return "", false
 	}
 	return out.String(), true
-}
-
-func (r *renderer) functions() template.FuncMap {
-	return template.FuncMap{
-		"default":            defaultTo,
-		"findStringSubmatch": findStringSubmatch,
-		"getEnv":             r.getEnv,
-		"mkSlice":            func(args ...any) []any { return args },
-		"readFile":           r.readFile,
-		"regexMatch":         func(pattern, s string) (bool, error) { return regexp.MatchString(pattern, s) },
-		"toJson":             toJSON,
-		"toLower":            strings.ToLower,
-		"toUpper":            strings.ToUpper,
-		"step":               r.step,
-	}
-}
-
-// defaultTo returns the value, or def where there is none or an empty one.
-func defaultTo(def any, value ...any) any {
-	if len(value) == 0 {
-		return def
-	}
-	if truth, _ := template.IsTrue(value[0]); !truth {
-		return def
-	}
-	return value[0]
-}
-
-// toJSON writes a value, such as a list, as YAML can read it on one line.
-func toJSON(v any) (string, error) {
-	data, err := json.Marshal(v)
-	return string(data), err
-}
-
-// findStringSubmatch returns the groups of a match by name, or by number as
-// text where none has a name.
-func findStringSubmatch(pattern, s string) (map[string]any, error) {
-	re, err := regexp.Compile(pattern)
-	if err != nil {
-		return nil, err
-	}
-	numbered, named := make(map[string]any), make(map[string]any)
-	for i, group := range re.FindStringSubmatch(s) {
-		numbered[strconv.Itoa(i)] = group
-		if name := re.SubexpNames()[i]; name != "" {
-			named[name] = group
-		}
-	}
-	if len(named) > 0 {
-		return named, nil
-	}
-	return numbered, nil
-}
-
-func (r *renderer) getEnv(name string, def ...string) string {
-	if v := r.env[name]; v != "" || len(def) == 0 {
-		return v
-	}
-	return def[0]
-}
-
-// readFile returns a file's text without the space around it, as goss does.
-func (r *renderer) readFile(path string) (string, error) {
-	data, err := r.read(path)
-	return strings.TrimSpace(string(data)), err
-}
-
-var errSteps = fmt.Errorf("it takes more than %d steps", maxSteps)
-
-// step ends a template that would run for ever, or nearly so.
-func (r *renderer) step() (string, error) {
-	if r.steps--; r.steps < 0 {
-		return "", errSteps
-	}
-	return "", nil
 }
 
 // countSteps puts a call to step at the head of every branch and loop.
@@ -146,7 +68,7 @@ func (r *renderer) countSteps(l *parse.ListNode) {
 			r.countSteps(n.ElseList)
 		}
 	}
-	call := template.Must(template.New("").Funcs(template.FuncMap{"step": r.step}).Parse("{{step}}"))
+	call := template.Must(template.New("").Funcs(template.FuncMap{"step": r.budget.step}).Parse("{{step}}"))
 	l.Nodes = append(call.Root.Nodes, l.Nodes...)
 }
 
@@ -164,6 +86,7 @@ var (
 	templateError = regexp.MustCompile(`(?s)^template: spec:(\d+)(?::(\d+))?: (.*)$`)
 	executing     = regexp.MustCompile(`(?s)^executing "[^"]*" at <(.*?)>: (?:error calling \w+: )?(.*)$`)
 	noEntry       = regexp.MustCompile(`map has no entry for key "(.*)"`)
+	notDefined    = regexp.MustCompile(`^function "(.*)" not defined$`)
 )
 
 // fail reports a mistake that text/template has found in the file's text.
@@ -180,6 +103,12 @@ func (r *renderer) fail(text string, err error) {
 		if key := noEntry.FindStringSubmatch(m[2]); key != nil {
 			msg = fmt.Sprintf("%s: there is no %q", m[1], key[1])
 			hint = suggest(key[1], r.known(m[1]))
+		}
+	}
+	if m := notDefined.FindStringSubmatch(msg); m != nil {
+		msg, hint = fmt.Sprintf("there is no function %s", m[1]), suggest(m[1], slices.Sorted(maps.Keys(r.functions())))
+		if why := leftOut()[m[1]]; why != "" {
+			hint = why
 		}
 	}
 	if errors.Is(err, errSteps) {

@@ -52,6 +52,9 @@ func (l *loader) readVars(name, text string) (map[string]any, bool) {
 		return nil, false
 	}
 	vars := l.vars(root.get("vars"))
+	if err := tooLarge(vars); err != nil {
+		l.probs.add(root.position, "", "vars: %v", err)
+	}
 	return vars, len(l.probs.list) == before
 }
 
@@ -97,10 +100,36 @@ func (l *loader) varValue(n *node) any {
 	return v
 }
 
-// overlay returns base with the vars of top over it.
-func overlay(base, top map[string]any) map[string]any {
+// MergeVars returns base with the vars of top over it. Where both have a map,
+// the maps are merged in the same way.
+func MergeVars(base, top map[string]any) map[string]any {
 	vars := make(map[string]any, len(base)+len(top))
 	maps.Copy(vars, base)
-	maps.Copy(vars, top)
+	for name, v := range top {
+		over, isMap := v.(map[string]any)
+		under, wasMap := vars[name].(map[string]any)
+		if isMap && wasMap {
+			v = MergeVars(under, over)
+		}
+		vars[name] = v
+	}
 	return vars
+}
+
+// ParseVars reads variables for templates, YAML or JSON, from a text that
+// errors name. The error is of type Errors.
+func ParseVars(name string, data []byte) (map[string]any, error) {
+	l := newLoader(nil, Options{})
+	text, ok := l.text(name, data)
+	if !ok {
+		return nil, l.probs.err()
+	}
+	if isEmpty(text) {
+		return nil, nil
+	}
+	root := parseNode(name, text, l.probs)
+	if root == nil {
+		return nil, l.probs.err()
+	}
+	return l.vars(root), l.probs.err()
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"gopkg.in/yaml.v3"
 
 	"github.com/upmaru/icepak/images"
 	"github.com/upmaru/icepak/spec"
@@ -17,9 +16,10 @@ import (
 
 // specOptions say which spec is used and what its templates see.
 type specOptions struct {
-	file string
-	vars []string
-	set  []string
+	file   string
+	vars   []string
+	inline string
+	set    []string
 }
 
 func (o *specOptions) flags(f *pflag.FlagSet) {
@@ -28,8 +28,9 @@ func (o *specOptions) flags(f *pflag.FlagSet) {
 }
 
 func (o *specOptions) varFlags(f *pflag.FlagSet) {
-	f.StringArrayVar(&o.vars, "vars", nil, "a YAML `file` of variables, over the spec's own; may be repeated")
-	f.StringArrayVar(&o.set, "set", nil, "a variable, `name=value`, over all files; may be repeated")
+	f.StringArrayVar(&o.vars, "vars", nil, "a YAML or JSON `file` of variables, over the spec's own; may be repeated, and is merged")
+	f.StringVar(&o.inline, "vars-inline", "", "more variables, over those of files, as `YAML`: '{host: www.example.com}'")
+	f.StringArrayVar(&o.set, "set", nil, "a variable, `name=value`, over all others; may be repeated")
 }
 
 // options reads the variables.
@@ -40,13 +41,12 @@ func (o *specOptions) options(env *Env) (spec.Options, error) {
 		if err != nil {
 			return opts, usageError{err: fmt.Errorf("--vars: %w", err)}
 		}
-		var vars map[string]any
-		if err := yaml.Unmarshal(data, &vars); err != nil {
-			return opts, usagef("--vars %s: not a map of variables: %v", file, err)
+		if err := addVars(&opts, file, data); err != nil {
+			return opts, err
 		}
-		for k, v := range vars {
-			opts.Vars[k] = v
-		}
+	}
+	if err := addVars(&opts, "--vars-inline", []byte(o.inline)); err != nil {
+		return opts, err
 	}
 	for _, pair := range o.set {
 		name, value, ok := strings.Cut(pair, "=")
@@ -61,6 +61,15 @@ func (o *specOptions) options(env *Env) (spec.Options, error) {
 		}
 	}
 	return opts, nil
+}
+
+func addVars(opts *spec.Options, name string, data []byte) error {
+	vars, err := spec.ParseVars(name, data)
+	if err != nil {
+		return err
+	}
+	opts.Vars = spec.MergeVars(opts.Vars, vars)
+	return nil
 }
 
 // load reads the named spec at once, so that its mistakes are told before
