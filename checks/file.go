@@ -226,3 +226,7 @@ func (u untilDone) Read(p []byte) (int, error) {
 	}
 	return u.r.Read(p)
 }
+
+func (*File) undescribed() []string {
+	return []string{"contents", "gid", "md5", "sha256", "sha512", "size", "uid"}
+}

@@ -220,3 +220,5 @@ func headerLines(header http.Header) string {
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }
+
+func (*HTTP) undescribed() []string { return []string{"headers", "body"} }

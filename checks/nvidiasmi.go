@@ -111,3 +111,5 @@ func (s *System) nvidiaSMI(ctx context.Context, args ...string) (Output, error) 
 	}
 	return out, nil
 }
+
+func (*NvidiaSMI) undescribed() []string { return []string{"output"} }

@@ -231,3 +231,5 @@ func (s *System) entries(folder string) []string {
 	slices.Sort(names)
 	return names
 }
+
+func (*Service) undescribed() []string { return []string{"runlevels"} }
