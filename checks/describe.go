@@ -216,3 +216,20 @@ func findAs(ctx context.Context, sys *System, typ, name string) ([]Description, 
 	}
 	return []Description{d}, nil
 }
+
+// Described names the attributes that descriptions of a type may have.
+func Described(typ string) []string {
+	item, err := NewItem(typ, "")
+	if err != nil {
+		return nil
+	}
+	_, recorders, err := item.recording()
+	if err != nil {
+		return nil
+	}
+	names := make([]string, len(recorders))
+	for i, r := range recorders {
+		names[i] = r.attribute
+	}
+	return names
+}

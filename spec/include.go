@@ -32,9 +32,13 @@ func (l *loader) file(f *file) {
 		}
 	}
 	if len(body.fields) > 0 {
-		name := slug(strings.TrimSuffix(filepath.Base(f.name), filepath.Ext(f.name)))
-		l.check(f, &node{position: body.position, value: cmp.Or(name, "goss")}, body, false)
+		l.check(f, &node{position: body.position, value: gossName(f.name)}, body, false)
 	}
+}
+
+// gossName is the name of the check that a goss file is.
+func gossName(file string) string {
+	return cmp.Or(slug(strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))), "goss")
 }
 
 var topKeys = []string{"image", "instance", "vars", "include", "checks"}

@@ -10,9 +10,26 @@ import (
 )
 
 // fromJSON returns a text that is JSON as one that YAML's parser reads, line
-// by line the same. It takes JSON for the most part, but no tabs between values, no \/, no
-// character in two halves and none that cannot be printed.
+// by line the same. It takes JSON for the most part, but no tabs between values,
+// no \/, no character in two halves and none that cannot be printed.
 func fromJSON(text string) string {
+	return rewriteJSON(text, func(r rune, _ int) string { return escape(r) })
+}
+
+// maskJSON is fromJSON with every value in its old place: what would be longer or
+// shorter is crossed out.
+func maskJSON(text string) string {
+	return rewriteJSON(text, func(r rune, width int) string {
+		if s := escape(r); utf8.RuneCountInString(s) == width {
+			return s
+		}
+		return strings.Repeat("x", width)
+	})
+}
+
+// rewriteJSON writes each character of texts that are JSON anew, given the
+// characters that it was written with. Other texts stay as they are.
+func rewriteJSON(text string, write func(r rune, width int) string) string {
 	if !json.Valid([]byte(text)) {
 		return text
 	}
@@ -31,13 +48,13 @@ func fromJSON(text string) string {
 			if r == 0 { // YAML has it too
 				b.WriteString(text[i : i+n])
 			} else {
-				b.WriteString(escape(r))
+				b.WriteString(write(r, n))
 			}
 			i += n
 			continue
 		}
 		r, n := utf8.DecodeRuneInString(text[i:])
-		b.WriteString(escape(r))
+		b.WriteString(write(r, 1))
 		i += n
 	}
 	return b.String()
