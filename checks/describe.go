@@ -172,13 +172,10 @@ func describeText(text string) any {
 // and else a group, a package, a port, a process with the ports that it listens
 // on, a service and a user.
 func Find(ctx context.Context, sys *System, name string) ([]Description, error) {
-	types := []string{"group", "package", "port", "process", "service", "user"}
-	if strings.Contains(name, "/") {
-		types = []string{"file"}
-	}
 	var all []Description
-	for _, typ := range types {
-		if _, _, err := splitPort(name); typ == "port" && err != nil {
+	for _, typ := range FoundTypes() {
+		_, _, noPort := splitPort(name)
+		if strings.Contains(name, "/") != (typ == "file") || typ == "port" && noPort != nil {
 			continue
 		}
 		found, err := findAs(ctx, sys, typ, name)
@@ -198,6 +195,11 @@ func Find(ctx context.Context, sys *System, name string) ([]Description, error) 
 		}
 	}
 	return all, nil
+}
+
+// FoundTypes are the types of what Find finds.
+func FoundTypes() []string {
+	return []string{"file", "group", "package", "port", "process", "service", "user"}
 }
 
 // findAs describes the resource of that type where it is there. A system

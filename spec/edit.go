@@ -94,6 +94,9 @@ func (e *Edit) choose() error {
 	return nil
 }
 
+// Spec returns what the file said before; of an empty one, that is nothing.
+func (e *Edit) Spec() *Spec { return cmp.Or(e.spec, newSpec()) }
+
 // Item returns the resource of that type and id which the check has.
 func (e *Edit) Item(typ, id string) (checks.Item, bool) {
 	if e.spec == nil {
@@ -156,7 +159,7 @@ func (e *Edit) verify(text []byte) error {
 	if err != nil {
 		return notEditablef("it would no longer be read: %v", err)
 	}
-	before := sayings(cmp.Or(e.spec, newSpec()))
+	before := sayings(e.Spec())
 	after := sayings(now)
 	for _, d := range e.put {
 		key := [3]string{e.check, d.Type, d.ID}

@@ -9,11 +9,11 @@ import (
 // insertFlow adds an entry before the bracket at the end of a mapping. Where
 // that has lines of its own for its entries, so has the new one.
 func (p *page) insertFlow(into *yaml.Node, key string, value *yaml.Node) (string, error) {
-	end, last, err := p.flowEnd(p.offset(into))
+	in, err := p.brackets(p.offset(into))
 	if err != nil {
 		return "", err
 	}
-	closing := end - 1
+	closing, last := in.end-1, in.last
 	before, rest := p.text[:last], p.text[last:]
 	if len(into.Content) > 0 && !strings.HasSuffix(before, ",") {
 		before += ","
@@ -34,9 +34,16 @@ func (p *page) insertFlow(into *yaml.Node, key string, value *yaml.Node) (string
 	return before + p.flowEntry(-1, key, value) + rest, nil
 }
 
-// flowEnd returns the offset after the mapping in brackets that begins at from, and
-// the offset after the last that stands in it besides comments and spaces.
-func (p *page) flowEnd(from int) (end, last int, err error) {
+// A span is where a mapping in brackets ends.
+type span struct {
+	end      int  // after its bracket
+	last     int  // after what stands before that, besides comments and spaces
+	comments bool // there are some between the brackets
+}
+
+// brackets finds the end of the mapping in brackets that begins at from.
+func (p *page) brackets(from int) (span, error) {
+	var s span
 	depth := 0
 	previous := byte(0) // the last character that is no space
 	for i := from; i < len(p.text); i++ {
@@ -50,6 +57,7 @@ func (p *page) flowEnd(from int) (end, last int, err error) {
 			} else {
 				i = len(p.text)
 			}
+			s.comments = true
 			continue
 		case (c == '"' || c == '\'') && strings.IndexByte("{[,:", previous) >= 0:
 			i += quoted(p.text[i:]) - 1
@@ -57,12 +65,13 @@ func (p *page) flowEnd(from int) (end, last int, err error) {
 			depth++
 		case c == '}' || c == ']':
 			if depth--; depth == 0 {
-				return i + 1, last, nil
+				s.end = i + 1
+				return s, nil
 			}
 		}
-		previous, last = c, i+1
+		previous, s.last = c, i+1
 	}
-	return 0, 0, notEditablef("the end of a mapping is not found")
+	return s, notEditablef("the end of a mapping is not found")
 }
 
 // quoted is the length of the quoted text at a string's start.

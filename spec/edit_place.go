@@ -204,11 +204,14 @@ func after(root, n *yaml.Node) *yaml.Node {
 func (p *page) replace(old, value *yaml.Node) (string, error) {
 	if old.Style&yaml.FlowStyle != 0 {
 		from := p.offset(old)
-		end, _, err := p.flowEnd(from)
-		if err != nil {
+		in, err := p.brackets(from)
+		switch {
+		case err != nil:
 			return "", err
+		case in.comments:
+			return "", notEditablef("there are comments between the brackets")
 		}
-		return p.text[:from] + p.flow(value) + p.text[end:], nil
+		return p.text[:from] + p.flow(value) + p.text[in.end:], nil
 	}
 	indent := old.Content[0].Column - 1
 	from := old.Content[0].Line - 1

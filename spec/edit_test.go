@@ -298,6 +298,7 @@ func TestWhatCannotBeEditedIsRefused(t *testing.T) {
 		{"mistakes", "users: {root: {exists: true}}\n", "", "x.yaml:1:1: unknown resource type \"users\" (did you mean \"user\"?)"},
 		{"a section that is an alias", "checks:\n  a: {service: &s {cron: {running: true}}}\n  b: {service: *s}\n", "b", "service is not written out as a mapping there"},
 		{"what an anchor shares", "checks:\n  a: {service: &s {cron: {running: true}}}\n  b: {service: *s}\n", "a", "its other resources would be read in another way"},
+		{"comments between brackets", "service: {sshd: {running: true, # y\n}}\n", "", "there are comments between the brackets"},
 		{"lines that only YAML knows", "user: {root: {exists: true}} #\u2028file: {/a: {exists: true}}\n", "", "its lines end in several ways"},
 		{"several checks", "checks: {a: {user: {root: {exists: true}}}, b: {user: {root: {exists: true}}}}", "", "x.yaml has several checks: name one of a, b"},
 		{"a goss file's check", "user: {root: {exists: true}}", "a", "x.yaml has no checks section: it is one check, x"},

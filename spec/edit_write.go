@@ -40,9 +40,20 @@ func (w writer) flow(n *yaml.Node) string {
 	if w.json {
 		return escapeTemplates(string(jsonOf(n)))
 	}
-	in := *n
+	in := withoutComments(n)
 	in.Style = yaml.FlowStyle
-	return strings.TrimSuffix(w.encode(&in), "\n")
+	return strings.TrimSuffix(w.encode(in), "\n")
+}
+
+// withoutComments drops what stands after the brackets, which stays there.
+func withoutComments(n *yaml.Node) *yaml.Node {
+	c := *n
+	c.HeadComment, c.LineComment, c.FootComment = "", "", ""
+	c.Content = make([]*yaml.Node, len(n.Content))
+	for i := range n.Content {
+		c.Content[i] = withoutComments(n.Content[i])
+	}
+	return &c
 }
 
 // flowEntry writes a key with its value as it stands between brackets: on one line, or, in

@@ -16,22 +16,34 @@ import (
 
 // imageJobs plans an image that is on the remote already.
 func (p *planner) imageJobs(ctx context.Context) ([]runner.Job, error) {
-	on, err := p.remotes.named(ctx)
+	on, info, err := p.image(ctx)
 	if err != nil {
 		return nil, err
+	}
+	return p.direct(ctx, on, p.imageOf(on, info), productOf(info.Properties, info.Architecture), info.Architecture, nil)
+}
+
+// image finds the image of --image, which the remote can run.
+func (p *planner) image(ctx context.Context) (*remote, lxd.ImageInfo, error) {
+	on, err := p.remotes.named(ctx)
+	if err != nil {
+		return nil, lxd.ImageInfo{}, err
 	}
 	info, err := on.server.Image(ctx, p.opts.source.image)
 	if err != nil {
-		return nil, err
+		return nil, info, err
 	}
 	if !p.wantsType(info.Type) {
-		return nil, usagef("image %s is for a %s", p.opts.source.image, info.Type)
+		return nil, info, usagef("image %s is for a %s", p.opts.source.image, info.Type)
 	}
 	if archs := on.server.Architectures(); !slices.Contains(archs, info.Architecture) {
-		return nil, usagef("image %s is for %s, and %s runs %s", p.opts.source.image, info.Architecture, on.name, strings.Join(archs, ", "))
+		return nil, info, usagef("image %s is for %s, and %s runs %s", p.opts.source.image, info.Architecture, on.name, strings.Join(archs, ", "))
 	}
-	img := report.Image{Product: p.opts.source.image, Serial: info.Properties["serial"], Type: info.Type, Remote: on.name, Fingerprint: info.Fingerprint}
-	return p.direct(ctx, on, img, productOf(info.Properties, info.Architecture), info.Architecture, nil)
+	return on, info, nil
+}
+
+func (p *planner) imageOf(on *remote, info lxd.ImageInfo) report.Image {
+	return report.Image{Product: p.opts.source.image, Serial: info.Properties["serial"], Type: info.Type, Remote: on.name, Fingerprint: info.Fingerprint}
 }
 
 // pathJobs plans built files: a job for each root file in the folder.
@@ -82,32 +94,42 @@ func (p *planner) pathJobs(ctx context.Context) ([]runner.Job, error) {
 
 // instanceJobs plans an instance that runs already.
 func (p *planner) instanceJobs(ctx context.Context) ([]runner.Job, error) {
-	on, err := p.remotes.named(ctx)
+	on, host, err := p.running(ctx)
 	if err != nil {
 		return nil, err
+	}
+	inst := host.Instance
+	job, err := p.untracked(ctx, on, productOf(inst.ImageProperties(), inst.Architecture()), inst.Architecture(), instanceImage(on, inst))
+	if err != nil {
+		return nil, err
+	}
+	job.Host = host
+	return []runner.Job{job.Job}, nil
+}
+
+// running finds the instance of --instance, which must be running.
+func (p *planner) running(ctx context.Context) (*remote, *runner.Running, error) {
+	on, err := p.remotes.named(ctx)
+	if err != nil {
+		return nil, nil, err
 	}
 	inst, err := on.server.Instance(ctx, p.opts.source.instance)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	status, err := inst.Status(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if status != "Running" {
-		return nil, usagef("instance %s is %s, not running", inst.Name(), strings.ToLower(status))
-	}
-	job, err := p.untracked(ctx, on, productOf(inst.ImageProperties(), inst.Architecture()), inst.Architecture(),
-		report.Image{Product: inst.Name(), Type: inst.Type(), Remote: on.name})
-	if err != nil {
-		return nil, err
+		return nil, nil, usagef("instance %s is %s, not running", inst.Name(), strings.ToLower(status))
 	}
 	probe, err := p.probe(inst.Architecture())
-	if err != nil {
-		return nil, err
-	}
-	job.Host = &runner.Running{Server: on.server, Instance: inst, Probe: probe}
-	return []runner.Job{job.Job}, nil
+	return on, &runner.Running{Server: on.server, Instance: inst, Probe: probe}, err
+}
+
+func instanceImage(on *remote, inst *lxd.Instance) report.Image {
+	return report.Image{Product: inst.Name(), Type: inst.Type(), Remote: on.name}
 }
 
 // direct plans an image that comes from no feed.

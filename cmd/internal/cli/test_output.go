@@ -45,9 +45,9 @@ func formatsHelp() string {
 	return b.String()
 }
 
-// named splits what --format was given: the format, and the file it is written to,
+// formatNamed splits what --format was given: the format, and the file it is written to,
 // which is empty for standard output.
-func named(arg string) (format report.Format, file string, err error) {
+func formatNamed(arg string) (format report.Format, file string, err error) {
 	name, file, hasFile := strings.Cut(arg, "=")
 	var names []string
 	for _, f := range report.Formats() {
@@ -74,7 +74,7 @@ func unknownName(flag, name string, names []string) error {
 func (o *outputOptions) validate() error {
 	var formats, toStdout, files []string
 	for _, arg := range o.formats {
-		f, file, err := named(arg)
+		f, file, err := formatNamed(arg)
 		switch {
 		case err != nil:
 			return err
@@ -131,7 +131,7 @@ func (o *outputOptions) open(env *Env) (*output, error) {
 	used := make(map[string]bool)
 	quiet := o.quiet
 	for _, arg := range o.formats {
-		f, file, err := named(arg)
+		f, file, err := formatNamed(arg)
 		if err != nil {
 			return nil, errors.Join(err, out.closeFiles())
 		}

@@ -309,18 +309,27 @@ func (p *planner) localJobs() ([]runner.Job, error) {
 	if err != nil {
 		return nil, err
 	}
+	job := runner.NewJob(machine(), s,
+		runner.Place{Arch: runtime.GOARCH, Type: "machine", GPUs: runner.LocalGPUs()}, wanted, nil, p.opts.timeout)
+	job.Host, err = localHost()
+	return []runner.Job{job}, err
+}
+
+// localHost is this machine, where relative paths start from the working directory.
+func localHost() (runner.Local, error) {
+	dir, err := os.Getwd()
+	system := checks.Local()
+	system.Dir = dir
+	return runner.Local{System: system}, err
+}
+
+// machine names this machine as if it were an image.
+func machine() report.Image {
 	name, err := os.Hostname()
 	if err != nil {
 		name = "localhost"
 	}
-	job := runner.NewJob(report.Image{Product: name, Type: "machine"}, s,
-		runner.Place{Arch: runtime.GOARCH, Type: "machine", GPUs: runner.LocalGPUs()}, wanted, nil, p.opts.timeout)
-	system := checks.Local()
-	if system.Dir, err = os.Getwd(); err != nil {
-		return nil, err
-	}
-	job.Host = runner.Local{System: system}
-	return []runner.Job{job}, nil
+	return report.Image{Product: name, Type: "machine"}
 }
 
 // specFor returns the product's spec, and what the options ask for of it. Of a check

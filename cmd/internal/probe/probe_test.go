@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os/exec"
 	"slices"
 	"strings"
@@ -78,6 +79,39 @@ func TestAPlanComesBackAsEvents(t *testing.T) {
 	}
 }
 
+func TestWhatIsAskedForIsDescribed(t *testing.T) {
+	item := func(typ, id string) checks.Item {
+		item, err := checks.NewItem(typ, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return item
+	}
+	stream, err := serve(t, Plan{
+		Protocol: Protocol, Token: "t", Timeout: time.Minute, Find: []string{"root", "no-such-thing"},
+		Describe: []checks.Item{item("user", "root"), item("port", "none")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	err = Read(strings.NewReader(stream), "t", func(e Event) {
+		if e.Kind != Described {
+			return
+		}
+		said := fmt.Sprint(e.Answer.Nth)
+		for _, d := range e.Answer.Found {
+			said += fmt.Sprintf(" %s %s %v %d", d.Type, d.ID, d.There, len(d.Attributes))
+		}
+		got = append(got, said+e.Answer.Error)
+	})
+	want := []string{"0 user root true 6", `1listening: want a port such as 22, tcp:22, tcp6:22, udp:53 or udp6:53, got "none"`,
+		"2 group root true 2 user root true 6", "3"}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+}
+
 func TestAnotherProtocolIsRefusedOnBothSides(t *testing.T) {
 	stream, err := serve(t, Plan{Protocol: Protocol + 1, Token: "t"})
 	if err == nil {
@@ -104,8 +138,10 @@ func TestReadTakesOnlyWhatCarriesTheToken(t *testing.T) {
 		{"without a token", `{"event":"end"}` + "\n", 0, ErrEndless},
 		{"prose", "Segmentation fault\n" + end, 1, nil},
 		{"cut in the middle of a line", `{"token":"t","event":"che`, 0, ErrEndless},
-		{"cut before the end", `{"token":"t","event":"hello","protocol":1}` + "\n", 1, ErrEndless},
+		{"cut before the end", `{"token":"t","event":"hello","protocol":2}` + "\n", 1, ErrEndless},
 		{"an event without what it promises", `{"token":"t","event":"result","check":"a"}` + "\n" + end, 1, nil},
+		{"a description without an answer", `{"token":"t","event":"described"}` + "\n" + end, 1, nil},
+		{"a description of nothing", `{"token":"t","event":"described","answer":{"nth":-1}}` + "\n" + end, 1, nil},
 		{"a verdict that is none", `{"token":"t","event":"checked","check":"a","outcome":{"verdict":""}}` + "\n" + end, 1, nil},
 		{"a line that never ends", strings.Repeat("x", maxLine+10) + "\n" + end, 1, nil},
 		{"the last line without a newline", strings.TrimSpace(end), 1, nil},
@@ -159,7 +195,7 @@ func TestAProbeWhoseHostIsGoneStops(t *testing.T) {
 }
 
 func FuzzRead(f *testing.F) {
-	f.Add([]byte(`{"token":"t","event":"hello","protocol":1}` + "\n" + `{"token":"t","event":"end"}`))
+	f.Add([]byte(`{"token":"t","event":"hello","protocol":2}` + "\n" + `{"token":"t","event":"end"}`))
 	f.Add([]byte("{\n}\x00"))
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		ended := false

@@ -10,7 +10,7 @@ import (
 )
 
 // Protocol is the version of plan and events. Host and probe refuse another.
-const Protocol = 1
+const Protocol = 2
 
 // A Plan is all that the probe is asked to do.
 type Plan struct {
@@ -20,6 +20,9 @@ type Plan struct {
 	Token  string         `json:"token"`
 	Ready  checks.Ready   `json:"ready"`
 	Checks []checks.Check `json:"checks"`
+	// Describe are resources to be described, and Find names to be looked for.
+	Describe []checks.Item `json:"describe,omitempty"`
+	Find     []string      `json:"find,omitempty"`
 	// Timeout is when the probe gives up, whatever it is doing.
 	Timeout time.Duration `json:"timeout"`
 }
@@ -28,14 +31,15 @@ type Plan struct {
 type Kind string
 
 const (
-	Hello    Kind = "hello"     // the probe runs: Protocol and Arch
-	Ready    Kind = "ready"     // the guest is ready: Ready
-	NotReady Kind = "not-ready" // it does not get there: Detail; End follows
-	Check    Kind = "check"     // Check begins
-	Result   Kind = "result"    // of Check: Result
-	Checked  Kind = "checked"   // Check is done: Outcome
-	Broken   Kind = "broken"    // the probe itself cannot go on: Detail; nothing follows
-	End      Kind = "end"       // all has been said
+	Hello     Kind = "hello"     // the probe runs: Protocol and Arch
+	Ready     Kind = "ready"     // the guest is ready: Ready
+	NotReady  Kind = "not-ready" // it does not get there: Detail; End follows
+	Check     Kind = "check"     // Check begins
+	Result    Kind = "result"    // of Check: Result
+	Checked   Kind = "checked"   // Check is done: Outcome
+	Described Kind = "described" // one of the plan's Describe or Find is: Answer
+	Broken    Kind = "broken"    // the probe itself cannot go on: Detail; nothing follows
+	End       Kind = "end"       // all has been said
 )
 
 // An Event is a line of the probe's output.
@@ -48,7 +52,15 @@ type Event struct {
 	Ready    *checks.ReadyReport `json:"ready,omitempty"`
 	Result   *checks.Result      `json:"result,omitempty"`
 	Outcome  *checks.Outcome     `json:"outcome,omitempty"`
+	Answer   *Answer             `json:"answer,omitempty"`
 	Detail   string              `json:"detail,omitempty"`
+}
+
+// An Answer is what there is to say of one thing that was asked for.
+type Answer struct {
+	Nth   int                  `json:"nth"` // of the plan's Describe, and after those of its Find
+	Found []checks.Description `json:"found,omitempty"`
+	Error string               `json:"error,omitempty"` // why it could not be found out
 }
 
 const (

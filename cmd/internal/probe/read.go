@@ -79,6 +79,8 @@ func (e Event) valid() bool {
 		return e.Result != nil && known(e.Result.Verdict)
 	case Checked:
 		return e.Outcome != nil && known(e.Outcome.Verdict)
+	case Described:
+		return e.Answer != nil && e.Answer.Nth >= 0
 	}
 	return e.Kind != ""
 }

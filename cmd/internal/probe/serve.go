@@ -40,9 +40,29 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, sys *checks.System)
 	default:
 		w.write(Event{Kind: Ready, Ready: &ready})
 		checks.Run(ctx, sys, plan.Checks, w)
+		describe(ctx, sys, plan, w)
 	}
 	w.write(Event{Kind: End})
 	return w.err
+}
+
+// describe answers what the plan asks to be described or found.
+func describe(ctx context.Context, sys *checks.System, plan Plan, w *writer) {
+	answer := func(nth int, found []checks.Description, err error) {
+		a := Answer{Nth: nth, Found: found}
+		if err != nil {
+			a.Error, a.Found = err.Error(), nil
+		}
+		w.write(Event{Kind: Described, Answer: &a})
+	}
+	for i, item := range plan.Describe {
+		d, err := item.Describe(ctx, sys)
+		answer(i, []checks.Description{d}, err)
+	}
+	for i, name := range plan.Find {
+		found, err := checks.Find(ctx, sys, name)
+		answer(len(plan.Describe)+i, found, err)
+	}
 }
 
 func readPlan(in io.Reader) (Plan, error) {

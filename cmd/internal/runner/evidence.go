@@ -2,12 +2,8 @@ package runner
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"time"
 
 	"github.com/upmaru/icepak/checks"
 	"github.com/upmaru/icepak/cmd/internal/probe"
@@ -15,9 +11,6 @@ import (
 )
 
 var errInterrupted = errors.New("interrupted")
-
-// Events takes the probe's output as it comes.
-type Events = io.Writer
 
 // evidence is what the probe has told of a job's checks.
 type evidence struct {
@@ -36,58 +29,22 @@ func newEvidence(job Job, w *Watch) *evidence {
 	}
 }
 
-// probe has the guest's probe evaluate the job's checks. A probe that was lost on
-// the way, though the guest is well, is asked once more from the beginning.
+// probe has the guest's probe evaluate the job's checks.
 func (e *evidence) probe(ctx context.Context, guest Guest) error {
-	err := e.attempt(ctx, guest)
-	var fault *ImageFault
-	if errors.Is(err, ErrLost) && !errors.As(err, &fault) && ctx.Err() == nil {
-		e.watch.Warn(err.Error() + "; asking once more")
-		clear(e.results)
-		clear(e.outcomes)
-		e.notReady = ""
-		err = e.attempt(ctx, guest)
-	}
-	return err
+	return converse(ctx, guest, e.watch, conversation{
+		plan: e.plan,
+		begin: func() {
+			clear(e.results)
+			clear(e.outcomes)
+			e.notReady = ""
+		},
+		event: e.event,
+	})
 }
 
-// ErrLost is in the error of a Guest whose host lost the probe, not the guest.
-var ErrLost = errors.New("lost the probe's output")
-
-func (e *evidence) attempt(ctx context.Context, guest Guest) error {
-	token := rand.Text()
-	plan, err := json.Marshal(e.plan(ctx, token))
-	if err != nil {
-		return fmt.Errorf("encode the plan: %w", err)
-	}
-	r, w := io.Pipe()
-	read := make(chan error, 1)
-	go func() {
-		err := probe.Read(r, token, e.event)
-		// What comes after the end is thrown away, so that the writer never waits.
-		_, _ = io.Copy(io.Discard, r)
-		read <- err
-	}()
-	runErr := guest.Probe(ctx, plan, w)
-	_ = w.Close() // a pipe's Close cannot fail
-	readErr := <-read
-	if readErr == nil {
-		return nil // all was said; how the exec ended after that decides nothing
-	}
-	if runErr != nil {
-		return runErr
-	}
-	return readErr
-}
-
-// plan gives the probe what is left of the job's time, less some for the answer
-// to get back.
-func (e *evidence) plan(ctx context.Context, token string) probe.Plan {
-	p := probe.Plan{Protocol: probe.Protocol, Token: token, Ready: e.job.Ready, Timeout: e.job.Timeout}
-	if deadline, ok := ctx.Deadline(); ok {
-		left := time.Until(deadline)
-		p.Timeout = left - min(5*time.Second, left/10)
-	}
+// plan is what the probe is asked to do.
+func (e *evidence) plan() probe.Plan {
+	p := probe.Plan{Ready: e.job.Ready, Timeout: e.job.Timeout}
 	for _, c := range e.job.Checks {
 		if c.Again {
 			p.Checks = append(p.Checks, c.Check)
@@ -96,8 +53,7 @@ func (e *evidence) plan(ctx context.Context, token string) probe.Plan {
 	return p
 }
 
-// event takes one event of the probe; it runs on the reading goroutine, which
-// attempt waits for.
+// event takes one event of the probe.
 func (e *evidence) event(ev probe.Event) {
 	switch ev.Kind {
 	case probe.Hello:
