@@ -15,7 +15,7 @@ type Ready struct {
 	System bool `json:"system"`
 	// Network waits for a usable global address: ipv4, ipv6. It is only a wait:
 	// whether the image must have one is for a check to assert.
-	Network []string `json:"network,omitempty"`
+	Network []string `json:"network,omitempty" oneof:"ipv4,ipv6"`
 	Timeout Duration `json:"timeout,omitempty"`
 }
 

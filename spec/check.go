@@ -128,7 +128,8 @@ func (l *loader) checkKeys(c *Check, n *node) []string {
 	c.Title, c.Needs, c.Timeout = k.Title, k.Needs, k.Timeout
 	c.When, c.Required = k.When, k.Required
 	if when := n.get("when"); when != nil {
-		l.when(&c.When, when)
+		inFull(c.When.Type)
+		l.globs(when.get("arch"))
 	}
 	return names
 }

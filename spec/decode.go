@@ -34,6 +34,7 @@ type attribute struct {
 	text     string      // the attribute that makes what a matcher is compared with text
 	asserts  bool        // an action, which is asserted where it is true
 	required bool
+	oneOf    []string // all that it may be; nil: anything
 }
 
 // attributes returns the attributes of a struct by their names, older names
@@ -48,6 +49,9 @@ func attributes(t reflect.Type) map[string]attribute {
 		a := attribute{
 			name: name, index: f.Index, kind: checks.Kind(f.Tag.Get("kind")), text: f.Tag.Get("text"),
 			asserts: f.Tag.Get("asserts") == "true", required: f.Tag.Get("required") == "true",
+		}
+		if known := f.Tag.Get("oneof"); known != "" {
+			a.oneOf = strings.Split(known, ",")
 		}
 		attrs[name] = a
 		if was := f.Tag.Get("was"); was != "" {
@@ -90,6 +94,9 @@ func (d decoder) fields(n *node, v reflect.Value, noun, of string) map[string]*n
 			a.kind = checks.Text
 		}
 		d.value(f.value, field, a)
+		for _, each := range f.value.each() {
+			d.oneOf(each, a.oneOf)
+		}
 		if m, ok := field.Interface().(checks.Matcher); ok && m.IsSet() || a.asserts && field.Bool() {
 			asserted[a.name] = f.key
 		}
@@ -169,6 +176,15 @@ func (d decoder) scalarInto(n *node, v reflect.Value) {
 		v.SetInt(i)
 	default:
 		panic(fmt.Sprintf("spec: an attribute cannot be a %s", v.Type()))
+	}
+}
+
+// oneOf refuses what is not among the known values, where they are known.
+func (d decoder) oneOf(n *node, known []string) {
+	if len(known) > 0 && !slices.Contains(known, n.value) {
+		last := len(known) - 1
+		d.probs.add(n.position, suggest(n.value, known), "want %s or %s, got %s",
+			strings.Join(known[:last], ", "), known[last], n.describe())
 	}
 }
 

@@ -25,33 +25,18 @@ func (l *loader) target(f *file, key, n *node) {
 	}
 	in := &l.spec.Instance
 	l.fields(n, reflect.ValueOf(in).Elem(), "key", "instance")
-	l.types(in.Types, n.get("types"))
+	inFull(in.Types)
 	if ready := n.get("ready"); ready != nil {
-		for _, each := range ready.get("network").each() {
-			l.oneOf(each, "ipv4", "ipv6")
-		}
 		l.aboveZero(ready.get("timeout"))
 	}
 }
 
-// when checks the condition of a check.
-func (l *loader) when(w *When, n *node) {
-	if gpu := n.get("gpu"); gpu != nil && !gpu.isNull() {
-		l.oneOf(gpu, "nvidia", "amd", "any")
-	}
-	l.types(w.Type, n.get("type"))
-	l.globs(n.get("arch"))
-}
-
-// types checks instance types, and writes vm in full.
-func (l *loader) types(types []string, n *node) {
+// inFull writes vm in full.
+func inFull(types []string) {
 	for i, t := range types {
 		if t == "vm" {
 			types[i] = "virtual-machine"
 		}
-	}
-	for _, each := range n.each() {
-		l.oneOf(each, "container", "virtual-machine", "vm")
 	}
 }
 
@@ -65,14 +50,6 @@ func (n *node) each() []*node {
 		return []*node{n}
 	}
 	return slices.DeleteFunc(slices.Clone(n.items), func(n *node) bool { return n.kind != scalar || n.isNull() })
-}
-
-func (l *loader) oneOf(n *node, known ...string) {
-	if n.kind == scalar && !slices.Contains(known, n.value) {
-		last := len(known) - 1
-		l.probs.add(n.position, suggest(n.value, known), "want %s or %s, got %s",
-			strings.Join(known[:last], ", "), known[last], n.describe())
-	}
 }
 
 func (l *loader) globs(n *node) {

@@ -36,8 +36,8 @@ type Image struct {
 
 // An Instance says how the image is launched.
 type Instance struct {
-	Types    []string                     `json:"types"`    // container, virtual-machine; empty: what the version has
-	Profiles []string                     `json:"profiles"` // empty: default
+	Types    []string                     `json:"types" oneof:"container,virtual-machine,vm"` // empty: what the version has
+	Profiles []string                     `json:"profiles"`                                   // empty: default
 	Config   map[string]string            `json:"config"`
 	Devices  map[string]map[string]string `json:"devices"`
 	Ready    checks.Ready                 `json:"ready"`
@@ -53,8 +53,8 @@ type Check struct {
 
 // When is the condition of a check. Its zero value always holds.
 type When struct {
-	GPU  string   `json:"gpu"`  // nvidia, amd or any: the remote has such a GPU
-	Type []string `json:"type"` // container, virtual-machine
+	GPU  string   `json:"gpu" oneof:"nvidia,amd,any"` // the remote has such a GPU
+	Type []string `json:"type" oneof:"container,virtual-machine,vm"`
 	Arch []string `json:"arch"` // globs
 }
 

@@ -174,7 +174,11 @@ func (a *adding) ask(ctx context.Context, items []checks.Item, names []string) (
 	}
 	output := outputOptions{}
 	progress := report.NewText(io.Discard, a.env.Err, output.text(a.env, io.Discard))
-	emit := func(e report.Event) { _ = progress.Event(e) }
+	emit := func(e report.Event) {
+		if a.opts.source.image != "" || e.Kind == report.Warning { // a look at what runs is over at once
+			_ = progress.Event(e)
+		}
+	}
 	p := &planner{env: a.env, warn: func(format string, args ...any) {
 		emit(report.Event{Kind: report.Warning, Time: time.Now(), Detail: fmt.Sprintf(format, args...)})
 	}}
