@@ -26,8 +26,14 @@ func TestEveryExampleIsRight(t *testing.T) {
 	}
 }
 
-func TestTheShellExampleParses(t *testing.T) {
-	if out, err := exec.Command("sh", "-n", "bare-metal.sh").CombinedOutput(); err != nil {
-		t.Errorf("%v: %s", err, out)
+func TestEveryShellExampleParses(t *testing.T) {
+	files, err := filepath.Glob("*.sh")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, file := range files {
+		if out, err := exec.Command("sh", "-n", file).CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
 	}
 }

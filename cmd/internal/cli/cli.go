@@ -55,7 +55,8 @@ posts the results to Polar, and has the version promoted when all has passed.`,
   icepak test --image debian/bookworm --remote rack1
   icepak push --path build/ --os debian --release bookworm --arch amd64 --serial 20261122-01
   icepak test --local --spec examples/host.yaml
-  icepak spec validate images/*.yaml`,
+  icepak spec validate images/*.yaml
+  icepak autoadd nginx --instance web --spec nginx.yaml`,
 		Version:       env.Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,

@@ -157,11 +157,11 @@ func builtinSpecs(opts spec.Options) ([]*spec.Spec, error) {
 func newSpecCommand(env *Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "spec",
-		Short: "Check and print specs",
+		Short: "Check and print specs, and their schema",
 		Args:  noSuchCommand,
 		RunE:  showHelp,
 	}
-	cmd.AddCommand(newSpecValidateCommand(env), newSpecRenderCommand(env))
+	cmd.AddCommand(newSpecValidateCommand(env), newSpecRenderCommand(env), newSpecSchemaCommand(env))
 	return cmd
 }
 
@@ -238,4 +238,27 @@ func newSpecRenderCommand(env *Env) *cobra.Command {
 	}
 	opts.varFlags(cmd.Flags())
 	return cmd
+}
+
+func newSpecSchemaCommand(env *Env) *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print the JSON Schema of specs",
+		Long: `Print the JSON Schema (draft 2020-12) of specs and goss files. An editor with a YAML
+language server completes and checks a spec whose first line names it:
+
+  # yaml-language-server: $schema=icepak.schema.json
+
+It is for typing; icepak spec validate says all that is wrong.`,
+		Example: "  icepak spec schema > icepak.schema.json",
+		Args:    usage(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			data, err := spec.Schema()
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(env.Out, "%s\n", data)
+			return err
+		},
+	}
 }
