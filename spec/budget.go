@@ -152,7 +152,7 @@ func (b *budget) match(pattern, text string) {
 	if err != nil {
 		panic(err)
 	}
-	b.charge(len(prog.Inst) * (len(text) + valueCost) / 4)
+	b.charge(len(prog.Inst) * (len(text) + valueCost))
 }
 
 // unshared returns the arguments of a function that puts them into a list or

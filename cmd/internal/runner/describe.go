@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/upmaru/icepak/checks"
@@ -85,6 +85,9 @@ func (q Question) ask(ctx context.Context, guest Guest, w *Watch) ([]Answer, err
 	return answers, errors.Join(err, notReady)
 }
 
+// portID is a process's port.
+var portID = regexp.MustCompile(`^(tcp|udp)6?:[0-9]+$`)
+
 // believe takes an answer of the guest's only where it is one to what was asked.
 // What comes of it is written into a spec, which others will run.
 func (q Question) believe(a probe.Answer) Answer {
@@ -96,8 +99,7 @@ func (q Question) believe(a probe.Answer) Answer {
 	}
 	if n := a.Nth - len(q.Items); n >= 0 {
 		asked = func(d checks.Description) bool {
-			return d.ID == q.Names[n] && slices.Contains(checks.FoundTypes(), d.Type) ||
-				d.Type == "port" && strings.Trim(d.ID, "tcpud6:0123456789") == ""
+			return slices.Contains(checks.FoundTypes(), d.Type) && (d.ID == q.Names[n] || d.Type == "port" && portID.MatchString(d.ID))
 		}
 	}
 	if slices.ContainsFunc(a.Found, func(d checks.Description) bool { return !asked(d) }) {
