@@ -99,7 +99,18 @@ func requireOne(names []string) []schema {
 
 // object is a mapping that is decoded into a struct.
 func (s schemas) object(t reflect.Type) schema {
-	return schema{"type": "object", "properties": s.properties(t), "additionalProperties": false}
+	object := schema{"type": "object", "properties": s.properties(t), "additionalProperties": false}
+	var required []string
+	for name, a := range attributes(t) {
+		if t.FieldByIndex(a.index).Tag.Get("required") == "true" {
+			required = append(required, name)
+		}
+	}
+	if required != nil {
+		slices.Sort(required)
+		object["required"] = required
+	}
+	return object
 }
 
 func (s schemas) properties(t reflect.Type) schema {

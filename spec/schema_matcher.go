@@ -4,14 +4,15 @@ import (
 	"github.com/upmaru/icepak/checks"
 )
 
-// property is what an attribute of the kind may be expected to be: a matcher, or
-// the empty list, which asserts nothing.
+// property is what an attribute of the kind may be expected to be: a matcher, or what
+// asserts nothing: an empty list, and null, which goss render writes.
 func (s schemas) property(kind checks.Kind) schema {
 	return s.ref("property-"+string(kind), func() schema {
-		if kind == checks.Bool || kind == checks.Int {
-			return s.matcher(kind)
+		may := []schema{s.matcher(kind), {"type": "null"}}
+		if kind != checks.Bool && kind != checks.Int {
+			may = append(may, schema{"type": "array", "maxItems": 0})
 		}
-		return schema{"anyOf": []schema{s.matcher(kind), {"type": "array", "maxItems": 0}}}
+		return schema{"anyOf": may}
 	})
 }
 
