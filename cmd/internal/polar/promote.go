@@ -17,7 +17,9 @@ const promoteAttempts = 4 // at an activation that was not taken
 // Where no answer comes, or one that leaves open whether the event was taken, the
 // feeds tell, read anew. A version that is still in testing was not activated,
 // and the event is sent again. Of one that has left it, the active channel's feed
-// decides; where that is not known, it has left for the active channel.
+// decides. Where that is not known, a lost answer means that it has left by this
+// event; after Polar's 500, which may be a refusal, it may as well have been
+// withdrawn, and that is not known then.
 func (c *Client) Promote(ctx context.Context, product string, v Version, comment string) error {
 	for attempt := 1; ; attempt++ {
 		err := c.VersionEvent(ctx, v.ID, Activate, comment)
@@ -33,11 +35,15 @@ func (c *Client) Promote(ctx context.Context, product string, v Version, comment
 		if !uncertain(err) && !isConflict(err) {
 			return err
 		}
+		_, refused := errors.AsType[*RefusedError](err)
 		found, lookErr := c.look(ctx, product, v.Serial)
+		if lookErr == nil && found == hasLeft && refused {
+			lookErr = errors.New("it has left the testing channel, and the active channel's feed is not known")
+		}
 		switch {
 		case lookErr != nil:
 			return fmt.Errorf("%w; whether it was taken is not known: %v", err, lookErr)
-		case found == inActive, found == hasLeft && uncertain(err):
+		case found == inActive, found == hasLeft:
 			return nil
 		case found != inTesting:
 			return fmt.Errorf("%w; it is not in testing any more", err)

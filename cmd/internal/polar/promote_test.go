@@ -31,7 +31,8 @@ func TestPromoteEndsInAKnownState(t *testing.T) {
 		{"all answers lost, and the feed not known", nil, forEver(polartest.AnswerLost), none, "is not known: the testing channel's feed", "", "active: test activate"},
 		{"all requests lost", nil, forEver(polartest.Lost), both, "no answer from", "", "testing: test"},
 		{"promoted by another", []string{Activate}, nil, both, "", "", "active: test activate"},
-		{"promoted by another, its feed not known", []string{Activate}, nil, one, "", "", "active: test activate"},
+		{"promoted by another, its feed not known", []string{Activate}, nil, one, "", "the active channel's feed is not known", "active: test activate"},
+		{"withdrawn by another, the active feed not known", []string{Deactivate}, nil, one, "is inactive: activate is refused", "the active channel's feed is not known", "inactive: test deactivate"},
 		{"promoted by another, no feed known", []string{Activate}, nil, none, "", "is not known: the testing channel's feed", "active: test activate"},
 		{"withdrawn by another", []string{Deactivate}, nil, both, "is inactive: activate is refused", "it is not in testing any more", "inactive: test deactivate"},
 	}

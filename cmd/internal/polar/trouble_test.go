@@ -104,10 +104,11 @@ func TestEightRunnersAtOnceMakeOnePassAndOneActivation(t *testing.T) {
 		name     string
 		mode     mode
 		channels []string
+		unknown  string // what runners may be told that another one was faster than
 	}{
-		{"a refusal tells the state", extended, nil},
-		{"both feeds tell it", polar, []string{"testing", "active"}},
-		{"the testing feed tells it", polar, []string{"testing"}},
+		{"a refusal tells the state", extended, nil, ""},
+		{"both feeds tell it", polar, []string{"testing", "active"}, ""},
+		{"the testing feed does not", polar, []string{"testing"}, "the active channel's feed is not known"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -117,7 +118,12 @@ func TestEightRunnersAtOnceMakeOnePassAndOneActivation(t *testing.T) {
 			var runners sync.WaitGroup
 			for range 8 {
 				c := w.client(t, server, time.Minute, tt.channels...)
-				runners.Go(func() { w.settleAndPromote(t, c, v.ID, v.Serial) })
+				runners.Go(func() {
+					err := w.settleAndPromote(t, c, v.ID, v.Serial)
+					if err != nil && (tt.unknown == "" || !strings.Contains(err.Error(), tt.unknown)) {
+						t.Error(err)
+					}
+				})
 			}
 			runners.Wait()
 			if got := oneRun(w.history(t, v)); got != strings.Replace(journeysEnd, "run fail run pass", "run pass", 1) {
@@ -127,21 +133,18 @@ func TestEightRunnersAtOnceMakeOnePassAndOneActivation(t *testing.T) {
 	}
 }
 
-func (w *world) settleAndPromote(t *testing.T, c *Client, id int64, serial string) {
+func (w *world) settleAndPromote(t *testing.T, c *Client, id int64, serial string) error {
 	if err := c.Authenticate(t.Context(), worldPassword); err != nil {
-		t.Error(err)
-		return
+		return err
 	}
 	for _, check := range w.checks {
 		for _, typ := range []string{Container, VM} {
 			if _, err := c.Settle(t.Context(), id, check.ID, w.cluster.ID, typ, Pass); err != nil {
-				t.Error(err)
+				return err
 			}
 		}
 	}
-	if err := c.Promote(t.Context(), worldProduct, Version{id, serial}, ""); err != nil {
-		t.Error(err)
-	}
+	return c.Promote(t.Context(), worldProduct, Version{id, serial}, "")
 }
 
 // Of failures that several post at once, one is enough.

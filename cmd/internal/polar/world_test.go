@@ -2,11 +2,10 @@ package polar
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -81,13 +80,17 @@ func (w *world) version(t *testing.T) polarstore.Version {
 	t.Helper()
 	w.versions++
 	serial := fmt.Sprintf("20260102-%04d", w.versions)
-	hash := sha256.Sum256([]byte(serial))
-	v, err := w.store.CreateVersion(t.Context(), w.product.ID, serial, []polarstore.Item{
-		{Name: "rootfs.squashfs", FileType: "squashfs", Hash: hex.EncodeToString(hash[:]), Size: 1, Path: "images/" + serial},
-	}, "")
+	build := t.TempDir()
+	for _, name := range []string{"incus.tar.xz", "rootfs.squashfs"} {
+		if err := os.WriteFile(filepath.Join(build, name), []byte(name+serial), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done, err := w.store.ImportVersion(t.Context(), worldProduct, serial, build)
 	if err != nil {
 		t.Fatal(err)
 	}
+	v := done.Version
 	if _, err := w.store.FireVersion(t.Context(), v.ID, Test, polarstore.By{Actor: "test"}); err != nil {
 		t.Fatal(err)
 	}
