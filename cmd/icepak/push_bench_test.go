@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -20,8 +21,8 @@ import (
 
 // BenchmarkPush times the push of a build to an embedded Polar on loopback, in pairs
 // with the floor: what it takes to read, hash and send the same file there with the
-// library alone. ratio is the median of the pairs' ratios of speeds. The build has
-// ICEPAK_BENCH_MB megabytes, or 256.
+// library alone. ratio is that of the fastest of each: a push takes all cores and the
+// disk, which others may use too. The build has ICEPAK_BENCH_MB megabytes, or 256.
 func BenchmarkPush(b *testing.B) {
 	size := int64(256)
 	if text := os.Getenv("ICEPAK_BENCH_MB"); text != "" {
@@ -31,7 +32,7 @@ func BenchmarkPush(b *testing.B) {
 		}
 	}
 	program := build(b)
-	var floors, pushes, ratios []float64
+	var floors, pushes []float64
 	memory := 0.0
 	for i := range b.N {
 		var floor, push, rss float64
@@ -48,12 +49,13 @@ func BenchmarkPush(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
-		floors, pushes, ratios = append(floors, floor), append(pushes, push), append(ratios, floor/push)
+		floors, pushes = append(floors, floor), append(pushes, push)
 		memory = max(memory, rss)
 	}
-	b.ReportMetric(median(floors), "floor-s")
-	b.ReportMetric(median(pushes), "push-s")
-	b.ReportMetric(median(ratios), "ratio")
+	floor, push := slices.Min(floors), slices.Min(pushes)
+	b.ReportMetric(floor, "floor-s")
+	b.ReportMetric(push, "push-s")
+	b.ReportMetric(floor/push, "ratio")
 	b.ReportMetric(memory, "MB")
 	b.ReportMetric(0, "ns/op")
 }
@@ -73,7 +75,8 @@ func (s *pushSite) timePush() (seconds, rss float64) {
 }
 
 // sendAlone returns the seconds that the library takes for the build's large file,
-// which is hashed while it is read: for itself, and for the image's fingerprint.
+// which is hashed while it is read: for itself, and for the image's fingerprint. It
+// sends the same requests as a push does, each part with its MD5 and four at once.
 func (s *pushSite) sendAlone() float64 {
 	ctx := s.t.Context()
 	client, err := polar.New("http://"+s.listen, polar.Options{})
@@ -108,7 +111,7 @@ func (s *pushSite) sendAlone() float64 {
 	hash, fingerprint := sha256.New(), sha256.New()
 	_, err = bucket.PutObject(ctx, storage.Bucket, "images/debian/bookworm/amd64/default/20261122-01/rootfs.squashfs",
 		io.TeeReader(f, io.MultiWriter(hash, fingerprint)), info.Size(), minio.PutObjectOptions{
-			PartSize: 16 << 20, NumThreads: 4, ConcurrentStreamParts: true, DisableContentSha256: true,
+			PartSize: 16 << 20, NumThreads: 4, ConcurrentStreamParts: true, SendContentMd5: true, DisableContentSha256: true,
 		})
 	if err != nil {
 		s.t.Fatal(err)

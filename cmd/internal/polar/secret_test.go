@@ -105,6 +105,8 @@ func TestErrorsTellNoSecrets(t *testing.T) {
 				"checks":   func(ctx context.Context) error { _, err := c.Checks(ctx); return err },
 				"clusters": func(ctx context.Context) error { _, err := c.Clusters(ctx); return err },
 				"settle":   func(ctx context.Context) error { _, err := c.Settle(ctx, 1, 1, 1, VM, Pass); return err },
+				"storage":  func(ctx context.Context) error { _, err := c.Storage(ctx); return err },
+				"create":   func(ctx context.Context) error { _, err := c.CreateVersion(ctx, 1, "20261122", nil); return err },
 				"session":  func(ctx context.Context) error { return c.Authenticate(ctx, password) },
 			}
 			for call, f := range calls {

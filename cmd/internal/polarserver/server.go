@@ -1,6 +1,7 @@
 // Package polarserver is an image server with Polar's HTTP API: products and
-// versions of images, channels, the checks that versions must pass, and the feed
-// that LXD and Incus read. It keeps all of it in a data folder (see polarstore).
+// versions of images, channels, the checks that versions must pass, the feed that
+// LXD and Incus read, and a bucket to upload files to. It keeps all of it in a data
+// folder (see polarstore.Store).
 //
 // It answers as Polar does, but for where Polar answers 500 to what is a
 // client's mistake or a refused change: here that is a 4xx with the reason, and

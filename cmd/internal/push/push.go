@@ -75,21 +75,17 @@ func Run(ctx context.Context, client *polar.Client, opts Options) (Result, error
 		return Result{}, err
 	}
 	p := &push{client: client, opts: opts, sources: sources}
+	defer p.close()
 	if err := p.ask(ctx); err != nil {
 		return Result{}, err
 	}
-	defer p.bucket.close()
-	if !p.known {
-		err = p.publish(ctx)
-		if _, ok := errors.AsType[*RefusedError](err); ok {
-			// Where somebody was faster, that may have been with the same build.
-			if again := p.look(ctx); again != nil || !p.known {
-				return Result{}, err
-			}
-		}
-	}
 	if p.known {
 		err = p.compare(ctx)
+	} else {
+		err = p.publish(ctx)
+		if err != nil && ctx.Err() == nil && p.overtaken(ctx) {
+			err = nil
+		}
 	}
 	if err != nil {
 		return Result{}, err
@@ -131,6 +127,12 @@ type push struct {
 	folder  string            // in the bucket
 	objects map[string]object // what is in the folder, by file name
 	sent    int64
+}
+
+func (p *push) close() {
+	if p.bucket != nil {
+		p.bucket.close()
+	}
 }
 
 // ask finds out what there is: the product, the storage, and what is in them.
@@ -203,6 +205,12 @@ func (p *push) compare(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// overtaken tells whether somebody else has pushed the same build meanwhile, which is
+// a reason for publish to fail.
+func (p *push) overtaken(ctx context.Context) bool {
+	return p.look(ctx) == nil && p.known && p.compare(ctx) == nil
 }
 
 // publish brings the files to the storage and creates their version.

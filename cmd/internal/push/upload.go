@@ -171,7 +171,7 @@ func (u *upload) complete(ctx context.Context, id string, list []minio.CompleteP
 	if err == nil || ctx.Err() != nil || tag == "" {
 		return err
 	}
-	if _, there := u.verify(ctx, tag); there == nil {
+	if o, askErr := b.stat(ctx, u.key); askErr == nil && o.size == u.src.Size && o.etag == tag {
 		return nil
 	}
 	return err
