@@ -7,7 +7,7 @@ GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GORELEASER := github.com/goreleaser/goreleaser/v2@v2.14.0
 
 EMBEDDED := cmd/internal/probe/embedded
-PROBES := $(foreach arch,amd64 arm64,$(EMBEDDED)/icepak-probe-linux-$(arch).gz)
+PROBES := $(foreach arch,amd64 arm64,$(EMBEDDED)/icepak-probe-linux-$(arch).zst)
 # What launches instances, one at a time: LXD on two cores answers late, or not, when many start at once.
 ON_LXD = ./cmd/icepak ./cmd/internal/lxd/...
 QUICK = $(shell go list ./... | grep -vE '/cmd/(icepak|internal/lxd)(/|$$)')
@@ -19,9 +19,9 @@ build: probes ## build bin/icepak with the probes in it
 .PHONY: probes
 probes: $(PROBES) ## build the guest's program for every architecture
 
-$(PROBES): $(EMBEDDED)/icepak-probe-linux-%.gz: FORCE
+$(PROBES): $(EMBEDDED)/icepak-probe-linux-%.zst: FORCE
 	CGO_ENABLED=0 GOOS=linux GOARCH=$* go build -trimpath -buildvcs=false -ldflags '-s -w' -o bin/icepak-probe-linux-$* ./cmd/icepak-probe
-	gzip -9nc bin/icepak-probe-linux-$* >$@.new && mv $@.new $@
+	zstd -q -19 -f -o $@.new bin/icepak-probe-linux-$* && mv $@.new $@
 
 FORCE:
 
