@@ -4,27 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/upmaru/icepak/cmd/internal/polar"
 	"github.com/upmaru/icepak/cmd/internal/push"
-	"github.com/upmaru/icepak/cmd/internal/simplestreams"
 )
 
 // pushOptions are the flags of icepak push.
 type pushOptions struct {
 	path    string
-	serial  string
-	os      string
-	arch    string
-	release string
-	variant string
-
-	endpoint string // from the environment only, as is
-	password string
+	version productOptions
+	access  accessOptions
 }
 
 func newPushCommand(env *Env) *cobra.Command {
@@ -43,7 +34,7 @@ is continued by the next one of the same build. Pushing the same again uploads
 nothing; another build under a serial that Polar has is refused.
 
 Environment:
-  POLAR_ENDPOINT     Polar's URL (default ` + defaultEndpoint + `)
+  POLAR_ENDPOINT     default of --endpoint
   POLAR_AUTH_TOKEN   Polar's password
   GITHUB_WORKSPACE   default of --path
 
@@ -60,66 +51,39 @@ command line, or it is refused; 3 could not find out, or it did not get through;
 	}
 	f := cmd.Flags()
 	f.StringVar(&opts.path, "path", "", "the `folder` with the build (default $GITHUB_WORKSPACE)")
-	f.StringVar(&opts.serial, "serial", "", "the version's `serial`, such as 20261122-01")
-	f.StringVar(&opts.os, "os", "", "the product's operating `system`, such as debian")
-	f.StringVar(&opts.arch, "arch", "", "the product's `architecture`: amd64 (or x86_64), arm64 (or aarch64)")
-	f.StringVar(&opts.release, "release", "", "the product's `release`, such as bookworm")
-	f.StringVar(&opts.variant, "variant", "default", "the product's `variant`")
+	opts.version.flags(f)
+	opts.access.flags(f)
 	return cmd
 }
 
 func (o *pushOptions) fromEnv(env *Env) {
-	o.password = env.Getenv("POLAR_AUTH_TOKEN")
-	o.endpoint = env.Getenv("POLAR_ENDPOINT")
-	if o.endpoint == "" {
-		o.endpoint = defaultEndpoint
-	}
+	o.access.fromEnv(env)
 	if o.path == "" {
 		o.path = env.Getenv("GITHUB_WORKSPACE")
 	}
 }
 
-func (o *pushOptions) validate() error {
-	var missing []string
-	for _, f := range []struct{ name, value string }{
-		{"--serial", o.serial}, {"--os", o.os}, {"--arch", o.arch}, {"--release", o.release}, {"--variant", o.variant},
-	} {
-		switch {
-		case f.value == "":
-			missing = append(missing, f.name)
-		case f.name != "--serial" && strings.Contains(f.value, ":"):
-			return usagef("%s: %q has a colon, which parts the names of a product", f.name, f.value)
-		}
-	}
+func runPush(ctx context.Context, env *Env, opts pushOptions) error {
+	product, err := opts.version.key()
 	switch {
-	case len(missing) > 0:
-		return usagef("missing: %s", strings.Join(missing, ", "))
-	case o.path == "":
+	case err != nil:
+		return err
+	case opts.path == "":
 		return usageError{err: errors.New("no folder to push"), hint: "name it with --path; GITHUB_WORKSPACE is not set"}
-	case o.password == "":
+	case opts.access.password == "":
 		return usageError{err: errors.New("no password for Polar"), hint: "set POLAR_AUTH_TOKEN"}
 	}
-	return nil
-}
-
-func runPush(ctx context.Context, env *Env, opts pushOptions) error {
-	if err := opts.validate(); err != nil {
-		return err
-	}
-	client, err := polar.New(opts.endpoint, polar.Options{UserAgent: userAgent(env)})
+	client, err := opts.access.client(ctx, env)
 	if err != nil {
-		return usageError{err: err, hint: "see POLAR_ENDPOINT"}
+		return err
 	}
 	defer client.Close()
-	if err := client.Authenticate(ctx, opts.password); err != nil {
-		return err
-	}
 	progress := newPushProgress(env)
 	began := time.Now()
 	done, err := push.Run(ctx, client, push.Options{
 		Dir:      opts.path,
-		Product:  strings.Join([]string{opts.os, opts.release, simplestreams.Arch(opts.arch), opts.variant}, ":"),
-		Serial:   opts.serial,
+		Product:  product,
+		Serial:   opts.version.serial,
 		Progress: progress.update,
 	})
 	progress.erase()

@@ -98,7 +98,7 @@ func TestPushMistakes(t *testing.T) {
 		"no flags":              {nil, nil, exitUsage, "missing: --serial, --os, --arch, --release"},
 		"no folder":             {nil, pushArgs(polarSerial), exitUsage, "name it with --path; GITHUB_WORKSPACE is not set"},
 		"no password":           {map[string]string{"POLAR_AUTH_TOKEN": ""}, pushArgs(polarSerial, "--path", another), exitUsage, "set POLAR_AUTH_TOKEN"},
-		"no URL":                {map[string]string{"POLAR_ENDPOINT": "images"}, pushArgs(polarSerial, "--path", another), exitUsage, "see POLAR_ENDPOINT"},
+		"no URL":                {map[string]string{"POLAR_ENDPOINT": "images"}, pushArgs(polarSerial, "--path", another), exitUsage, "see --endpoint and POLAR_ENDPOINT"},
 		"an argument":           {nil, []string{"build"}, exitUsage, "unknown command"},
 		"a colon":               {nil, pushArgs(polarSerial, "--path", another, "--os", "a:b"), exitUsage, "has a colon"},
 		"a wrong password":      {map[string]string{"POLAR_AUTH_TOKEN": "hunter2hunter2"}, pushArgs(polarSerial, "--path", another), exitUsage, "wrong password"},

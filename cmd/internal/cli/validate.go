@@ -5,8 +5,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/upmaru/icepak/cmd/internal/simplestreams"
 )
 
 // validateOptions are the flags of icepak validate. Those of a product are
@@ -14,10 +12,7 @@ import (
 type validateOptions struct {
 	test    testOptions
 	path    string // for Icepak 1's sake
-	os      string
-	arch    string
-	release string
-	variant string
+	version productOptions
 	checks  []string
 }
 
@@ -60,11 +55,7 @@ spec, 3 could not find out or not promoted, 130 interrupted.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&opts.path, "path", "", "not used: images are fetched from the testing channel")
-	f.StringVar(&opts.test.source.serial, "serial", "", "the version's `serial`")
-	f.StringVar(&opts.os, "os", "", "the product's operating system, such as debian")
-	f.StringVar(&opts.arch, "arch", "", "its architecture: amd64 or x86_64, arm64 or aarch64")
-	f.StringVar(&opts.release, "release", "", "its release, such as bookworm")
-	f.StringVar(&opts.variant, "variant", "", "its variant, such as default")
+	opts.version.flags(f)
 	f.StringSliceVar(&opts.checks, "checks", nil, "the `checks` that have to pass, such as ipv4,ipv6 (default: all)")
 	opts.test.spec.flags(f)
 	opts.test.output.flags(f)
@@ -75,7 +66,7 @@ spec, 3 could not find out or not promoted, 130 interrupted.`,
 
 // complete makes of the flags what icepak test is told.
 func (o *validateOptions) complete(env *Env) error {
-	product, err := o.product()
+	product, err := o.version.key()
 	if err != nil {
 		return err
 	}
@@ -88,7 +79,7 @@ func (o *validateOptions) complete(env *Env) error {
 			return usageError{err: fmt.Errorf("%s is not set", v.name), hint: "see icepak validate --help for what it is"}
 		}
 	}
-	t.source.products = []string{product}
+	t.source.products, t.source.serial = []string{product}, o.version.serial
 	for _, check := range o.checks {
 		if check = strings.TrimSpace(check); check != "" {
 			t.checks = append(t.checks, check)
@@ -98,26 +89,4 @@ func (o *validateOptions) complete(env *Env) error {
 	t.promote, t.readmit, t.must = true, true, true
 	t.narrow = len(t.checks) > 0
 	return nil
-}
-
-// product is the key of the product that the flags name.
-func (o *validateOptions) product() (string, error) {
-	var missing []string
-	for _, f := range []struct{ name, value string }{
-		{"serial", o.test.source.serial}, {"os", o.os}, {"arch", o.arch}, {"release", o.release}, {"variant", o.variant},
-	} {
-		switch {
-		case f.value == "":
-			missing = append(missing, "--"+f.name)
-		case strings.Contains(f.value, ":"):
-			return "", usagef("--%s: it cannot have a colon: %q", f.name, f.value)
-		}
-	}
-	if len(missing) > 0 {
-		return "", usageError{err: fmt.Errorf("missing: %s", strings.Join(missing, ", ")), hint: "see icepak validate --help"}
-	}
-	if arch := simplestreams.Arch(o.arch); arch != "amd64" && arch != "arm64" {
-		return "", usagef("--arch: want amd64, x86_64, arm64 or aarch64, got %q", o.arch)
-	}
-	return simplestreams.Canonical(strings.Join([]string{o.os, o.release, o.arch, o.variant}, ":")), nil
 }
