@@ -53,6 +53,29 @@ func TestItStaysSmall(t *testing.T) {
 	}
 }
 
+// The probe evaluates in the guest, which may be small, what --local evaluates here.
+func TestThousandsOfAssertionsTakeLittleMemory(t *testing.T) {
+	var spec strings.Builder
+	spec.WriteString("checks:\n  many:\n    file:\n")
+	for i := range 2500 {
+		fmt.Fprintf(&spec, "      f%d: {path: /etc/passwd, exists: true, contents: [root]}\n", i)
+	}
+	path := filepath.Join(t.TempDir(), "spec.yaml")
+	if err := os.WriteFile(path, []byte(spec.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(build(t), "test", "--local", "--spec", path)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	mb, err := measure(cmd)
+	if err != nil || !strings.Contains(out.String(), "5000 of 5000") {
+		t.Fatalf("%v: %s", err, out.String())
+	}
+	if mb == 0 || mb >= 64 {
+		t.Errorf("5,000 assertions took %.0f MB", mb)
+	}
+}
+
 // measure runs the command and returns the most memory, in MB, that it has had. It
 // looks while the command runs: what the kernel tells at its end includes the memory
 // of the process that started it.

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/upmaru/icepak/cmd/internal/polarstore"
+	"github.com/upmaru/icepak/cmd/internal/report"
 )
 
 // polarGCOptions are the flags of icepak polar gc.
@@ -85,12 +86,12 @@ func printGarbage(env *Env, files []polarstore.Garbage, what string) error {
 		if of == "" {
 			of = "no version"
 		}
-		t.add(g.Path, megabytes(g.Size), of)
+		t.add(g.Path, report.Size(g.Size), of)
 		sum += g.Size
 	}
 	if err := t.print(env.Out); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(env.Out, "%s, %s: %s\n", count(len(files), "file"), megabytes(sum), what)
+	_, err := fmt.Fprintf(env.Out, "%s, %s: %s\n", count(len(files), "file"), report.Size(sum), what)
 	return err
 }

@@ -98,8 +98,8 @@ func TestPolarGC(t *testing.T) {
 		t.Errorf("said %q", got)
 	}
 	p.must("version", "event", polarProduct, polarSerial, "deactivate")
-	const table = `^FILE +SIZE +OF\nimages/debian/bookworm/amd64/default/20261122-01/incus.tar.xz +0.0 MB +` + polarProduct + ` 20261122-01\n` +
-		`images/\S+/rootfs.squashfs +0.0 MB +\S+ 20261122-01\n2 files, 0.0 MB: `
+	const table = `^FILE +SIZE +OF\nimages/debian/bookworm/amd64/default/20261122-01/incus.tar.xz +12 B +` + polarProduct + ` 20261122-01\n` +
+		`images/\S+/rootfs.squashfs +15 B +\S+ 20261122-01\n2 files, 27 B: `
 	for _, tt := range []struct {
 		args []string
 		want string
@@ -147,7 +147,7 @@ func TestPolarShowsHowOftenFilesWereAskedFor(t *testing.T) {
 			t.Errorf("%s has %d hits, want %d", f.Name, f.Hits, want)
 		}
 	}
-	if got := p.must("version", "show", polarProduct, polarSerial); !regexp.MustCompile(`rootfs.squashfs +0.0 MB +2 `).MatchString(got) {
+	if got := p.must("version", "show", polarProduct, polarSerial); !regexp.MustCompile(`rootfs.squashfs +15 B +2 `).MatchString(got) {
 		t.Errorf("got\n%s", got)
 	}
 }

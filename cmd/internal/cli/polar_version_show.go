@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/upmaru/icepak/cmd/internal/polarstore"
+	"github.com/upmaru/icepak/cmd/internal/report"
 )
 
 func newPolarVersionShowCommand(env *Env) *cobra.Command {
@@ -97,7 +98,7 @@ func readVersion(ctx context.Context, store *polarstore.Store, key, serial strin
 func (v shownVersion) print(w io.Writer) error {
 	files := table{{"FILE", "SIZE", "HITS", "SHA-256"}}
 	for _, f := range v.Files {
-		size := megabytes(f.Size)
+		size := report.Size(f.Size)
 		if !f.Here {
 			size = "not here"
 		}
@@ -126,8 +127,6 @@ func (v shownVersion) print(w io.Writer) error {
 	}
 	return nil
 }
-
-func megabytes(bytes int64) string { return fmt.Sprintf("%.1f MB", float64(bytes)/1e6) }
 
 // A happening is an event with what it is of: the version or an assessment.
 type happening struct {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/upmaru/icepak/cmd/internal/push"
+	"github.com/upmaru/icepak/cmd/internal/report"
 )
 
 // pushOptions are the flags of icepak push.
@@ -102,7 +103,7 @@ func pushed(done push.Result, took time.Duration) string {
 	case done.Sent == 0:
 		return fmt.Sprintf("pushed %d files, which were uploaded before", done.Files)
 	}
-	return fmt.Sprintf("pushed %d files, %.1f MB in %.1f s", done.Files, float64(done.Sent)/1e6, took.Seconds())
+	return fmt.Sprintf("pushed %d files, %s in %.1f s", done.Files, report.Size(done.Sent), took.Seconds())
 }
 
 // pushedTo says where the version is then.

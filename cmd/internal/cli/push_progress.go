@@ -8,6 +8,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/upmaru/icepak/cmd/internal/push"
+	"github.com/upmaru/icepak/cmd/internal/report"
 )
 
 // pushProgress shows how far a push has come: on a terminal in a line that changes,
@@ -39,8 +40,8 @@ func (p *pushProgress) update(now push.Progress) {
 		p.file, p.began, p.quarter = now.File, time.Now(), 0
 	}
 	took := time.Since(p.began).Seconds()
-	line := fmt.Sprintf("%s: %d%% of %.1f MB, %.1f MB/s", now.File, now.Sent*100/max(now.Size, 1),
-		float64(now.Size)/1e6, float64(now.Sent)/1e6/max(took, 0.001))
+	line := fmt.Sprintf("%s: %d%% of %s, %s/s", now.File, now.Sent*100/max(now.Size, 1),
+		report.Size(now.Size), report.Size(int64(float64(now.Sent)/max(took, 0.001))))
 	if p.terminal {
 		if time.Since(p.drawn) >= pushInterval {
 			p.drawn = time.Now()

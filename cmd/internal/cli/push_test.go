@@ -56,10 +56,10 @@ func TestPushFromAWorkflow(t *testing.T) {
 	workspace := map[string]string{"GITHUB_WORKSPACE": p.build}
 	args := []string{"--os", "debian", "--arch", "x86_64", "--release", "bookworm", "--variant", "default", "--serial", polarSerial}
 	stdout, stderr, code := p.push(t.Context(), workspace, args...)
-	if code != exitOK || !regexp.MustCompile(`^`+polarProduct+` `+polarSerial+`: pushed 2 files, 0\.0 MB in \d+\.\d s; in testing\n$`).MatchString(stdout) {
+	if code != exitOK || !regexp.MustCompile(`^`+polarProduct+` `+polarSerial+`: pushed 2 files, 27 B in \d+\.\d s; in testing\n$`).MatchString(stdout) {
 		t.Fatalf("exit %d, %q, %q", code, stdout, stderr)
 	}
-	if !regexp.MustCompile(`^incus.tar.xz: 100% of 0.0 MB, \d+\.\d MB/s\nrootfs.squashfs: 100% of 0.0 MB, \d+\.\d MB/s\n$`).MatchString(stderr) {
+	if !regexp.MustCompile(`^incus.tar.xz: 100% of 12 B, [0-9.]+ k?B/s\nrootfs.squashfs: 100% of 15 B, [0-9.]+ k?B/s\n$`).MatchString(stderr) {
 		t.Errorf("progress %q", stderr)
 	}
 	if got := p.must("version", "list"); !strings.Contains(got, polarSerial+"  testing") {

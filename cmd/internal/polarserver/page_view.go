@@ -20,18 +20,18 @@ const (
 // those that clean it; html/template escapes it.
 func pageFuncs() template.FuncMap {
 	return template.FuncMap{
-		"line":      report.Line,
-		"label":     report.Label,
-		"explain":   report.Explain,
-		"tail":      report.Tail,
-		"why":       report.Why,
-		"lxdType":   lxdType,
-		"mark":      mark,
-		"stamp":     func(t time.Time) string { return t.Format(time.RFC3339) },
-		"short":     func(t time.Time) string { return t.Format("01-02 15:04") },
-		"when":      func(t time.Time) string { return t.Format("2006-01-02 15:04") },
-		"seconds":   report.Seconds,
-		"megabytes": func(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) },
+		"line":    report.Line,
+		"label":   report.Label,
+		"explain": report.Explain,
+		"tail":    report.Tail,
+		"why":     report.Why,
+		"lxdType": lxdType,
+		"mark":    mark,
+		"stamp":   func(t time.Time) string { return t.Format(time.RFC3339) },
+		"short":   func(t time.Time) string { return t.Format("01-02 15:04") },
+		"when":    func(t time.Time) string { return t.Format("2006-01-02 15:04") },
+		"seconds": report.Seconds,
+		"size":    report.Size,
 	}
 }
 

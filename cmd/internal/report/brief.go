@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -47,3 +48,14 @@ func Tail(s string) string { return strings.Join(lastLines(splitLines(s), valueL
 
 // Seconds shows a duration as reports do: 4.1 s.
 func Seconds(d time.Duration) string { return seconds(d) }
+
+// Size shows a number of bytes for people: 296 B, 3.2 kB, 68.4 MB.
+func Size(bytes int64) string {
+	switch {
+	case bytes < 1e3:
+		return fmt.Sprintf("%d B", bytes)
+	case bytes < 1e6:
+		return fmt.Sprintf("%.1f kB", float64(bytes)/1e3)
+	}
+	return fmt.Sprintf("%.1f MB", float64(bytes)/1e6)
+}
