@@ -97,8 +97,7 @@ func (s *pushSite) kill() {
 
 // pushArgs are those of the push to a Polar that is there.
 func (s *pushSite) pushArgs(endpoint string) []string {
-	s.env = append(s.env, "POLAR_ENDPOINT="+endpoint)
-	return []string{"push", "--path", s.build, "--os", "debian", "--release", "bookworm", "--arch", "amd64", "--serial", "20261122-01"}
+	return []string{"push", "--endpoint", endpoint, "--path", s.build, "--os", "debian", "--release", "bookworm", "--arch", "amd64", "--serial", "20261122-01"}
 }
 
 // proxy passes requests on, but calls crash once, when the third part comes. It
