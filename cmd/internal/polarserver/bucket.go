@@ -203,7 +203,7 @@ func setETag(w http.ResponseWriter, etag string) { w.Header().Set("ETag", `"`+et
 // failBucket answers with S3's error for what went wrong.
 func (s *server) failBucket(w http.ResponseWriter, r *http.Request, err error) {
 	refusal, status := bucketError(err)
-	if status == http.StatusInternalServerError && r.Context().Err() == nil {
+	if status >= http.StatusInternalServerError && r.Context().Err() == nil {
 		s.log.Error("request failed", "route", r.Pattern, "error", err)
 	}
 	if status == http.StatusNotFound && r.Method == http.MethodHead {
@@ -236,6 +236,8 @@ func bucketError(err error) (*sigv4.Error, int) {
 		return &sigv4.Error{Code: "AccessDenied", Reason: refused.Reason}, http.StatusForbidden
 	case errors.As(err, &wrong):
 		return &sigv4.Error{Code: "InvalidArgument", Reason: wrong.Error()}, http.StatusBadRequest
+	case polarstore.IsFull(err):
+		return &sigv4.Error{Code: "InsufficientStorage", Reason: diskFull}, http.StatusInsufficientStorage
 	}
 	return &sigv4.Error{Code: "InternalError", Reason: "the server failed"}, http.StatusInternalServerError
 }

@@ -162,6 +162,9 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 			fields[field] = []string{msg}
 		}
 		answer(w, http.StatusUnprocessableEntity, map[string]any{"errors": fields})
+	case polarstore.IsFull(err):
+		s.log.Error("no space left", "route", r.Pattern, "error", err)
+		detail(w, http.StatusInsufficientStorage, diskFull)
 	default:
 		if r.Context().Err() == nil { // else the client is gone, and that is why
 			s.log.Error("request failed", "route", r.Pattern, "error", err)
@@ -169,6 +172,9 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		detail(w, http.StatusInternalServerError, "Internal Server Error")
 	}
 }
+
+// diskFull is what clients are told where there is no space left for the store.
+const diskFull = "the server's disk is full"
 
 // detail answers with an error in Polar's form.
 func detail(w http.ResponseWriter, status int, text string) {

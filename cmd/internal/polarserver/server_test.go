@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/upmaru/icepak/cmd/internal/polarstore"
@@ -263,4 +264,16 @@ func FuzzRequests(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestAFullDiskIsSaid(t *testing.T) {
+	full := fmt.Errorf("write x: %w", syscall.ENOSPC)
+	s := &server{log: slog.New(slog.DiscardHandler)}
+	rec := get(s.handle(func(http.ResponseWriter, *http.Request) error { return full }), "/")
+	if rec.Code != http.StatusInsufficientStorage || !strings.Contains(rec.Body.String(), "disk is full") {
+		t.Errorf("%d %s", rec.Code, rec.Body)
+	}
+	if said, status := bucketError(full); status != http.StatusInsufficientStorage || said.Reason != diskFull {
+		t.Errorf("the bucket says %d %v", status, said)
+	}
 }

@@ -6,6 +6,10 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"syscall"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // A NotFoundError says that there is no such thing.
@@ -51,6 +55,12 @@ func (e InvalidError) Error() string {
 		parts = append(parts, field+" "+e[field])
 	}
 	return strings.Join(parts, ", ")
+}
+
+// IsFull tells whether err says that there is no space left for the store.
+func IsFull(err error) bool {
+	var database *sqlite.Error
+	return errors.Is(err, syscall.ENOSPC) || errors.As(err, &database) && database.Code()&0xff == sqlite3.SQLITE_FULL
 }
 
 // The messages that an InvalidError has for a field that is missing or wrong.

@@ -386,3 +386,23 @@ func TestClusterStates(t *testing.T) {
 		t.Error("any state is taken")
 	}
 }
+
+func TestAFullDatabaseIsTold(t *testing.T) {
+	db, err := sql.Open("sqlite", filepath.Join(t.TempDir(), "full.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1) // the limit is a connection's
+	for _, statement := range []string{"CREATE TABLE t (x)", "PRAGMA max_page_count = 2"} {
+		if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := db.ExecContext(t.Context(), "INSERT INTO t VALUES (zeroblob(1000000))"); !IsFull(err) {
+		t.Errorf("got %v", err)
+	}
+	if IsFull(errors.New("disk full")) {
+		t.Error("any error is taken for one")
+	}
+}

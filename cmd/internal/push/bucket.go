@@ -138,7 +138,7 @@ func passing(err error) bool {
 	switch answer.StatusCode {
 	case http.StatusRequestTimeout, http.StatusTooManyRequests:
 		return true
-	case http.StatusNotImplemented:
+	case http.StatusNotImplemented, http.StatusInsufficientStorage:
 		return false
 	}
 	return answer.StatusCode >= 500
