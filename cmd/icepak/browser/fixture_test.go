@@ -3,8 +3,10 @@ package browser
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -32,6 +34,7 @@ const hostile = "<script>document.title = 'owned'</script>\x1b[31mred\x1b]0;owne
 // A world is a server with made-up data.
 type world struct {
 	t       *testing.T
+	dir     string // of the store
 	url     string
 	now     time.Time
 	store   *polarstore.Store
@@ -44,9 +47,9 @@ type world struct {
 // pages are open unless they are closed.
 func newWorld(t *testing.T, open bool) *world {
 	t.Helper()
-	w := &world{t: t, now: time.Date(2026, 11, 20, 6, 0, 0, 0, time.UTC), checks: map[string]int64{}}
+	w := &world{t: t, dir: filepath.Join(t.TempDir(), "polar"), now: time.Date(2026, 11, 20, 6, 0, 0, 0, time.UTC), checks: map[string]int64{}}
 	var err error
-	w.store, err = polarstore.Open(t.Context(), filepath.Join(t.TempDir(), "polar"), polarstore.Options{Now: func() time.Time { return w.now }})
+	w.store, err = polarstore.Open(t.Context(), w.dir, polarstore.Options{Now: func() time.Time { return w.now }})
 	w.must(err)
 	t.Cleanup(func() { w.store.Close() })
 	w.must(w.store.SetPassword(t.Context(), password))
@@ -85,18 +88,24 @@ func (w *world) must(err error) {
 
 func (w *world) later(d time.Duration) { w.now = w.now.Add(d) }
 
-// version makes a version and fires events on it.
+// version makes a version and fires events on it. Its files are holes.
 func (w *world) version(key, serial string, events ...string) polarstore.Version {
 	w.t.Helper()
 	p, err := w.store.Product(w.t.Context(), key)
 	w.must(err)
 	var items []polarstore.Item
+	folder := "images/" + strings.ReplaceAll(key, ":", "/") + "/" + serial
+	w.must(os.MkdirAll(filepath.Join(w.dir, "files", folder), 0o700))
 	for i, name := range []string{"incus.tar.xz", "lxd.tar.xz", "rootfs.squashfs", "disk.qcow2"} {
 		sum := sha256.Sum256([]byte(key + serial + strings.Replace(name, "lxd", "incus", 1)))
-		items = append(items, polarstore.Item{
-			Name: name, FileType: name, Hash: hex.EncodeToString(sum[:]), Size: int64(i*i) * 37_654_321, IsMetadata: i < 2,
-			Path: "images/" + strings.ReplaceAll(key, ":", "/") + "/" + serial + "/" + name,
-		})
+		it := polarstore.Item{
+			Name: name, FileType: name, Hash: hex.EncodeToString(sum[:]), Size: 296 + int64(i*i)*37_654_321, IsMetadata: i < 2,
+			Path: folder + "/" + name,
+		}
+		f, err := os.Create(filepath.Join(w.dir, "files", it.Path))
+		w.must(err)
+		w.must(errors.Join(f.Truncate(it.Size), f.Close()))
+		items = append(items, it)
 	}
 	v, err := w.store.CreateVersion(w.t.Context(), p.ID, serial, items, "")
 	w.must(err)
@@ -232,6 +241,6 @@ func (w *world) tell() story {
 	s.evil = w.version(plain, "20261120-"+strings.Repeat("long", 20), "test")
 	w.assess(s.evil, "container", map[string][]string{"ipv4": fail, "gpu": {"run"}})
 	w.report(s.evil, "container", nasty())
-	w.fire(s.evil, "deactivate", hostile+strings.Repeat("y", 200))
+	w.fire(s.evil, "deactivate", report.Clean(hostile)+strings.Repeat("y", 200))
 	return s
 }
