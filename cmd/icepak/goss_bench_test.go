@@ -17,8 +17,8 @@ import (
 	"github.com/upmaru/icepak/cmd/internal/lxd/lxdtest"
 )
 
-// goss is what assertions are compared with.
-const goss = "github.com/goss-org/goss/cmd/goss@v0.4.9"
+// gossModule is what assertions are compared with. It is built in a module of its own.
+const gossModule = "module scratch\n\ngo 1.26\n\nrequire github.com/goss-org/goss v0.4.9\n"
 
 // BenchmarkBesideGoss times assertions on a running Debian container, in pairs: icepak
 // test --instance, from its start to its report, and the floor, which is to push goss
@@ -26,13 +26,7 @@ const goss = "github.com/goss-org/goss/cmd/goss@v0.4.9"
 // of the pairs' ratios; checks-ratio is that of the assertions alone, as the probe and
 // goss time them themselves.
 func BenchmarkBesideGoss(b *testing.B) {
-	program, rival := build(b), filepath.Join(b.TempDir(), "goss")
-	install := exec.Command("go", "install", "-trimpath", "-ldflags", "-s -w", goss)
-	install.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=mod", "GOBIN="+filepath.Dir(rival))
-	install.Dir = b.TempDir()
-	if out, err := install.CombinedOutput(); err != nil {
-		b.Fatalf("%v: %s", err, out)
-	}
+	program, rival := build(b), buildGoss(b)
 	p := openProject(b)
 	remote := lxdtest.Remote(b)
 	remote.Project = p.name
@@ -63,6 +57,22 @@ func BenchmarkBesideGoss(b *testing.B) {
 			b.ReportMetric(0, "ns/op")
 		})
 	}
+}
+
+// buildGoss builds goss as it is released, and returns its path.
+func buildGoss(b *testing.B) string {
+	b.Helper()
+	dir := b.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte(gossModule), 0o644); err != nil {
+		b.Fatal(err)
+	}
+	path := filepath.Join(dir, "goss")
+	cmd := exec.Command("go", "build", "-mod=mod", "-trimpath", "-ldflags", "-s -w", "-o", path, "github.com/goss-org/goss/cmd/goss")
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		b.Fatalf("%v: %s", err, out)
+	}
+	return path
 }
 
 // debianContainer launches a container that is deleted at the end.
