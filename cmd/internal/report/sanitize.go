@@ -25,7 +25,7 @@ var (
 
 	// bracketCommand matches ##[error], ##vso[…] and their like. Runners look
 	// for them anywhere in a line.
-	bracketCommand = regexp.MustCompile(`##([[:alnum:]]*)\[`)
+	bracketCommand = regexp.MustCompile(`##(\w*)\[`)
 
 	// colonCommand matches the start of ::error:: at the start of a line.
 	// Runners ignore the space before it.

@@ -27,6 +27,7 @@ func TestClean(t *testing.T) {
 		{"a workflow command in pieces", ":\x00:error::x", ": :error::x"},
 		{"colons inside a line", "std::string ::x", "std::string ::x"},
 		{"old commands anywhere", "a ##[error]b ##vso[task]c ##teamcity[x", "a ## [error]b ##vso [task]c ##teamcity [x"},
+		{"what looks like one", "##_[x ##a_1[", "##_ [x ##a_1 ["},
 		{"old commands in pieces", "#\x1b[0m#\x00[error]", "## [error]"},
 	}
 	for _, tt := range tests {
