@@ -91,11 +91,7 @@ func (m *mover) lookAtFeeds(ctx context.Context) (standing, error) {
 		return standing{}, err
 	}
 	for _, c := range channels {
-		key, err := c.feed.Resolve(m.product.Key, "")
-		if err != nil {
-			continue // the channel has nothing of the product
-		}
-		if _, ok := c.feed.Products[key].Versions[m.version.Serial]; ok {
+		if c.feed.Has(m.product.Key, m.version.Serial) {
 			return standing{state: c.name}, nil
 		}
 	}

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"cmp"
+
 	"github.com/spf13/pflag"
 )
 
@@ -37,12 +39,7 @@ func (o *sourceOptions) fromEnv(env *Env) {
 	o.password = env.Getenv("POLAR_AUTH_TOKEN")
 	o.testing = env.Getenv("TESTING_IMAGE_SERVER")
 	o.active = env.Getenv("ACTIVE_IMAGE_SERVER")
-	if o.endpoint == "" {
-		o.endpoint = env.Getenv("POLAR_ENDPOINT")
-	}
-	if o.endpoint == "" {
-		o.endpoint = defaultEndpoint
-	}
+	o.endpoint = cmp.Or(o.endpoint, env.Getenv("POLAR_ENDPOINT"), defaultEndpoint)
 }
 
 // tracked tells whether Polar is asked and told: it knows only what is in its
