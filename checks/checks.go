@@ -26,6 +26,16 @@ const (
 	Skip Verdict = "skip"
 )
 
+// A Moment is when something was looked at.
+type Moment string
+
+const (
+	// BeforeBoot: in the instance before it was started for the first time.
+	BeforeBoot Moment = "before the boot"
+	// AfterReboot: when the guest had been restarted.
+	AfterReboot Moment = "after a reboot"
+)
+
 // A Result is the outcome of one property of one resource.
 type Result struct {
 	Type     string  `json:"type"`
@@ -45,6 +55,9 @@ type Result struct {
 	Duration time.Duration `json:"duration"`
 	// Source is the property's place in the spec: file:line:col.
 	Source string `json:"source,omitempty"`
+	// When says of which moment the result is, where that is not the first look at
+	// the running guest.
+	When Moment `json:"when,omitempty"`
 }
 
 // A Resource is one thing that a check looks at.
@@ -85,8 +98,10 @@ type Check struct {
 	// Timeout bounds the check's evaluation; zero means DefaultTimeout.
 	Timeout time.Duration `json:"timeout,omitempty"`
 	// Skip, where not empty, says why the check is not evaluated here.
-	Skip  string `json:"skip,omitempty"`
-	Items []Item `json:"items"`
+	Skip string `json:"skip,omitempty"`
+	// Reboot has the check evaluated once more after a restart of the guest.
+	Reboot bool   `json:"reboot,omitempty"`
+	Items  []Item `json:"items"`
 }
 
 // DefaultTimeout bounds a check that names no timeout of its own.

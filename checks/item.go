@@ -63,6 +63,8 @@ type Item struct {
 	Source   string
 	Sources  map[string]string // by property
 	Resource Resource
+	// Known are the results, where the item was looked at beforehand.
+	Known []Result
 }
 
 // NewItem returns an item with an empty resource of the type.
@@ -83,6 +85,7 @@ type itemJSON struct {
 	Source   string            `json:"source,omitempty"`
 	Sources  map[string]string `json:"sources,omitempty"`
 	Resource json.RawMessage   `json:"resource"`
+	Known    []Result          `json:"known,omitempty"`
 }
 
 // MarshalJSON writes the item so that UnmarshalJSON gives an equal one.
@@ -91,7 +94,7 @@ func (it Item) MarshalJSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(itemJSON{it.Type, it.ID, it.Source, it.Sources, raw})
+	return json.Marshal(itemJSON{it.Type, it.ID, it.Source, it.Sources, raw, it.Known})
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote.
@@ -110,7 +113,7 @@ func (it *Item) UnmarshalJSON(data []byte) error {
 	if err := unmarshalKnown(w.Resource, item.Resource); err != nil {
 		return fmt.Errorf("%s %s: %w", w.Type, w.ID, err)
 	}
-	item.Source, item.Sources = w.Source, w.Sources
+	item.Source, item.Sources, item.Known = w.Source, w.Sources, w.Known
 	*it = item
 	return nil
 }

@@ -17,7 +17,14 @@ const (
 	Text     Kind = "text"     // a file's or a command's contents: a list is of patterns
 	Versions Kind = "versions" // a list of a package's versions
 	Any      Kind = "any"
+	// Time is a duration, as 1m30s; what was found is a number of seconds. Size is
+	// one of bytes, as 200MiB.
+	Time Kind = "time"
+	Size Kind = "size"
 )
+
+// numeric tells whether the kind is a single number.
+func (k Kind) numeric() bool { return k == Int || k == Time || k == Size }
 
 // A Matcher is what a spec expects of a property: a literal, or an expression
 // such as {gt: 5}. The zero Matcher is not set.
@@ -29,7 +36,7 @@ const (
 //	equal                  a literal; a list must be equal in order
 //	and, or                a list of matchers
 //	not                    a matcher
-//	gt, ge, lt, le         a number
+//	gt, ge, lt, le         a number, or for Time and Size, a duration or a size
 //	have-prefix, have-suffix, contain-substring   text
 //	match-regexp           a regular expression, of Go's syntax
 //	have-patterns          a list of patterns, each looked for in each line:
@@ -66,12 +73,12 @@ type Match struct {
 // matcher is then not set.
 func ParseMatcher(kind Kind, v any) (Matcher, error) {
 	switch kind {
-	case Bool, Int, String, List, Text, Versions, Any:
+	case Bool, Int, String, List, Text, Versions, Any, Time, Size:
 	default:
 		return Matcher{}, &MatcherError{Msg: fmt.Sprintf("unknown kind %q", kind)}
 	}
 	expr := normal(v)
-	if list, ok := expr.([]any); ok && len(list) == 0 && kind != Bool && kind != Int {
+	if list, ok := expr.([]any); ok && len(list) == 0 && kind != Bool && !kind.numeric() {
 		return Matcher{}, nil
 	}
 	p := parser{}

@@ -48,7 +48,7 @@ func suits(kind Kind, name string) bool {
 	case "gjson", "xml":
 		return kind == Any || kind == Text || kind == String
 	case "contain-element", "contain-elements", "consist-of", "have-len", "have-patterns", "semver-constraint":
-		return kind != Bool && kind != Int
+		return kind != Bool && !kind.numeric()
 	default:
 		return kind != Bool
 	}
@@ -122,6 +122,10 @@ func kindName(kind Kind) string {
 		return "true or false"
 	case Int:
 		return "a number"
+	case Time:
+		return "a duration"
+	case Size:
+		return "a size"
 	case List, Versions:
 		return "a list"
 	default:
@@ -164,11 +168,11 @@ func (p *parser) parseArgument(kind Kind, name string, arg any) test {
 		}
 		return haveLen{p.parse(Int, arg), arg}
 	case "gt", "ge", "lt", "le":
-		n, ok := numberOf(arg)
-		if _, isList := arg.([]any); !ok || isList {
-			return p.fail("%s wants a number, got %s", name, describe(arg))
+		n, err := kind.number(arg)
+		if _, isList := arg.([]any); err != nil || isList {
+			return p.fail("%s wants %s, got %s", name, kind.example(), describe(arg))
 		}
-		return compare{name, n}
+		return compare{name, n, kind}
 	}
 	text, ok := arg.(string)
 	switch {
@@ -251,7 +255,7 @@ func (p *parser) parseEqual(kind Kind, arg any) test {
 		}
 		return equalAny{arg}
 	case []any:
-		if kind == Bool || kind == Int {
+		if kind == Bool || kind.numeric() {
 			return p.fail("want %s, got a list", kindName(kind))
 		}
 		return equalList(arg)
@@ -285,12 +289,12 @@ func (p *parser) parseScalar(kind Kind, v any) test {
 		if _, ok := v.(bool); !ok {
 			return p.fail("want true or false, got %s", describe(v))
 		}
-	case Int:
-		n, ok := numberOf(v)
-		if !ok {
-			return p.fail("want a number, got %s", describe(v))
+	case Int, Time, Size:
+		n, err := kind.number(v)
+		if err != nil {
+			return p.fail("want %s, got %s", kind.example(), describe(v))
 		}
-		return literal{n, Int}
+		return literal{n, kind}
 	case Any:
 	default:
 		return literal{textOf(v), kind}

@@ -19,7 +19,7 @@ func (l literal) match(actual any) finding {
 	if l.equal(actual) {
 		return finding{ok: true}
 	}
-	f := finding{message: fmt.Sprintf("want %s, got %s", show(l.want), show(actual))}
+	f := finding{message: fmt.Sprintf("want %s, got %s", l.kind.show(l.want), l.kind.show(actual))}
 	want, isText := l.want.(string)
 	switch got := textOf(actual); {
 	case !isText || l.kind == List || l.kind == Versions:
@@ -80,6 +80,7 @@ func (e equalAny) match(actual any) finding {
 type compare struct {
 	name string
 	than any
+	kind Kind
 }
 
 func (c compare) match(actual any) finding {
@@ -99,7 +100,7 @@ func (c compare) match(actual any) finding {
 	case "le":
 		holds, words = order <= 0, "at most"
 	}
-	return finding{ok: holds, message: fmt.Sprintf("%s is not %s %s", show(n), words, show(c.than))}
+	return finding{ok: holds, message: fmt.Sprintf("%s is not %s %s", c.kind.show(n), words, c.kind.show(c.than))}
 }
 
 // affix is have-prefix, have-suffix and contain-substring.

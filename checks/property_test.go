@@ -34,7 +34,7 @@ func TestEveryPropertyHasAKindAndAName(t *testing.T) {
 			if field.Type == reflect.TypeFor[Matcher]() {
 				properties++
 				switch Kind(field.Tag.Get("kind")) {
-				case Bool, Int, String, List, Text, Versions, Any:
+				case Bool, Int, String, List, Text, Versions, Any, Time, Size:
 				default:
 					t.Errorf("%s.%s has the kind %q", typ.Name, tag, field.Tag.Get("kind"))
 				}

@@ -15,6 +15,8 @@ import (
 type System struct {
 	// FS is the root file system; paths in it have no leading slash.
 	FS fs.FS
+	// Host is what whoever launched this machine knows of it.
+	Host HostFacts
 	// Dir is from where relative paths lead; empty is the root.
 	Dir string
 	// Exec runs a command to its end. It returns an error where the command

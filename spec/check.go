@@ -18,6 +18,7 @@ type checkKeys struct {
 	When     When          `json:"when"`
 	Required bool          `json:"required"`
 	Timeout  time.Duration `json:"timeout"`
+	Reboot   bool          `json:"reboot"`
 }
 
 // gossfileKeys is what an entry of a gossfile section says.
@@ -125,7 +126,7 @@ func (l *loader) checkKeys(c *Check, n *node) []string {
 	}
 	l.fields(head, reflect.ValueOf(&k).Elem(), "key", "check "+c.Name)
 	l.aboveZero(n.get("timeout"))
-	c.Title, c.Needs, c.Timeout = k.Title, k.Needs, k.Timeout
+	c.Title, c.Needs, c.Timeout, c.Reboot = k.Title, k.Needs, k.Timeout, k.Reboot
 	c.When, c.Required = k.When, k.Required
 	if when := n.get("when"); when != nil {
 		inFull(c.When.Type)

@@ -9,7 +9,7 @@ import (
 func (s schemas) property(kind checks.Kind) schema {
 	return s.ref("property-"+string(kind), func() schema {
 		may := []schema{s.matcher(kind), {"type": "null"}}
-		if kind != checks.Bool && kind != checks.Int {
+		if numeric := numeric(kind) != nil; kind != checks.Bool && !numeric {
 			may = append(may, schema{"type": "array", "maxItems": 0})
 		}
 		return schema{"anyOf": may}
@@ -28,8 +28,8 @@ func (s schemas) literals(kind checks.Kind) []schema {
 	switch kind {
 	case checks.Bool:
 		return []schema{{"type": "boolean"}}
-	case checks.Int:
-		return []schema{numeric()}
+	case checks.Int, checks.Time, checks.Size:
+		return []schema{numeric(kind)}
 	case checks.String:
 		return []schema{scalars()}
 	case checks.Text:
@@ -49,9 +49,14 @@ func (s schemas) expression(kind checks.Kind) schema {
 	})
 }
 
-// numeric is a number, or one that is written as text.
-func numeric() schema {
-	return schema{"anyOf": []schema{{"type": "number"}, {"type": "string", "pattern": `^\s*[-+]?[0-9.]`}}}
+// numeric is a number, or one that is written as text: a duration or a size, say. It
+// is nil for kinds that are none.
+func numeric(kind checks.Kind) schema {
+	switch kind {
+	case checks.Int, checks.Time, checks.Size:
+		return schema{"anyOf": []schema{{"type": "number"}, {"type": "string", "pattern": `^\s*[-+]?[0-9.]`}}}
+	}
+	return nil
 }
 
 func patternList() schema {
@@ -87,7 +92,10 @@ func (s schemas) argument(kind checks.Kind, name string) schema {
 	case "have-patterns":
 		return patternList()
 	case "gt", "ge", "lt", "le":
-		return numeric()
+		if of := numeric(kind); of != nil {
+			return of
+		}
+		return numeric(checks.Int)
 	case "have-prefix", "have-suffix", "contain-substring", "match-regexp", "semver-constraint":
 		return nonEmpty()
 	case "equal":
@@ -100,8 +108,8 @@ func (s schemas) equal(kind checks.Kind) schema {
 	switch kind {
 	case checks.Bool:
 		return schema{"type": "boolean"}
-	case checks.Int:
-		return numeric()
+	case checks.Int, checks.Time, checks.Size:
+		return numeric(kind)
 	case checks.Any:
 		return schema{}
 	}

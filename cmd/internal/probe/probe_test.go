@@ -138,7 +138,7 @@ func TestReadTakesOnlyWhatCarriesTheToken(t *testing.T) {
 		{"without a token", `{"event":"end"}` + "\n", 0, ErrEndless},
 		{"prose", "Segmentation fault\n" + end, 1, nil},
 		{"cut in the middle of a line", `{"token":"t","event":"che`, 0, ErrEndless},
-		{"cut before the end", `{"token":"t","event":"hello","protocol":2}` + "\n", 1, ErrEndless},
+		{"cut before the end", `{"token":"t","event":"hello","protocol":3}` + "\n", 1, ErrEndless},
 		{"an event without what it promises", `{"token":"t","event":"result","check":"a"}` + "\n" + end, 1, nil},
 		{"a description without an answer", `{"token":"t","event":"described"}` + "\n" + end, 1, nil},
 		{"a description of nothing", `{"token":"t","event":"described","answer":{"nth":-1}}` + "\n" + end, 1, nil},
@@ -195,7 +195,7 @@ func TestAProbeWhoseHostIsGoneStops(t *testing.T) {
 }
 
 func FuzzRead(f *testing.F) {
-	f.Add([]byte(`{"token":"t","event":"hello","protocol":2}` + "\n" + `{"token":"t","event":"end"}`))
+	f.Add([]byte(`{"token":"t","event":"hello","protocol":3}` + "\n" + `{"token":"t","event":"end"}`))
 	f.Add([]byte("{\n}\x00"))
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		ended := false

@@ -10,7 +10,7 @@ import (
 )
 
 // Protocol is the version of plan and events. Host and probe refuse another.
-const Protocol = 2
+const Protocol = 3
 
 // A Plan is all that the probe is asked to do.
 type Plan struct {
@@ -20,9 +20,13 @@ type Plan struct {
 	Token  string         `json:"token"`
 	Ready  checks.Ready   `json:"ready"`
 	Checks []checks.Check `json:"checks"`
+	// Host is what the host knows of the guest.
+	Host checks.HostFacts `json:"host,omitzero"`
 	// Describe are resources to be described, and Find names to be looked for.
 	Describe []checks.Item `json:"describe,omitempty"`
 	Find     []string      `json:"find,omitempty"`
+	// Collect has the probe gather what tells why something failed.
+	Collect bool `json:"collect,omitempty"`
 	// Timeout is when the probe gives up, whatever it is doing.
 	Timeout time.Duration `json:"timeout"`
 }
@@ -37,6 +41,7 @@ const (
 	Check     Kind = "check"     // Check begins
 	Result    Kind = "result"    // of Check: Result
 	Checked   Kind = "checked"   // Check is done: Outcome
+	Evidence  Kind = "evidence"  // of a failure: Check is what it is, Detail its text
 	Described Kind = "described" // one of the plan's Describe or Find is: Answer
 	Broken    Kind = "broken"    // the probe itself cannot go on: Detail; nothing follows
 	End       Kind = "end"       // all has been said

@@ -28,6 +28,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, sys *checks.System)
 		ctx, cancel = context.WithTimeout(ctx, plan.Timeout)
 		defer cancel()
 	}
+	sys.Host = plan.Host
 	w.write(Event{Kind: Hello, Protocol: Protocol, Arch: runtime.GOARCH})
 	ready, err := checks.WaitReady(ctx, sys, plan.Ready)
 	var notReady *checks.NotReadyError

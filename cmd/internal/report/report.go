@@ -51,6 +51,7 @@ const (
 	ReadyFor Stage = "ready"    // the guest's system and network
 	Evaluate Stage = "checks"   //
 	Diagnose Stage = "diagnose" // only after a failure
+	Reboot   Stage = "reboot"   // where a check asks for it
 	Delete   Stage = "delete"   //
 	Post     Stage = "post"     // results to Polar
 )
@@ -80,6 +81,9 @@ type CheckResult struct {
 	Earlier bool `json:"earlier,omitempty"`
 	// Posted is the event that Polar took for it: pass, fail, or empty.
 	Posted string `json:"posted,omitempty"`
+	// Causes are what the evidence says of why it failed, the likeliest first: a
+	// line each, three at most.
+	Causes []string `json:"causes,omitempty"`
 }
 
 // A StageTime is how long a stage took.
@@ -96,10 +100,13 @@ type ImageResult struct {
 	// it, or why nothing was launched.
 	Reason string        `json:"reason,omitempty"`
 	Failed Stage         `json:"failed_stage,omitempty"` // where it ended, if not at its end
+	Causes []string      `json:"causes,omitempty"`       // as a check's, where it is no check that failed
 	Checks []CheckResult `json:"checks"`
 	Stages []StageTime   `json:"stages,omitempty"`
 	// Kept is the instance's name where it was left running on purpose.
 	Kept string `json:"kept,omitempty"`
+	// Run is the id of the run, by which icepak shell finds the instance.
+	Run string `json:"run,omitempty"`
 	// Promotion is what became of --promote: promoted, or why not; empty where
 	// it was not asked for.
 	Promotion string `json:"promotion,omitempty"`
