@@ -58,6 +58,9 @@ type Result struct {
 	// When says of which moment the result is, where that is not the first look at
 	// the running guest.
 	When Moment `json:"when,omitempty"`
+	// NotHere: it is skipped because it cannot be looked at where this runs. A check
+	// of which that is all is skipped as well.
+	NotHere bool `json:"not_here,omitempty"`
 }
 
 // A Resource is one thing that a check looks at.
@@ -83,6 +86,9 @@ type Common struct {
 	// RetryCount and RetryDelay are goss's way to say how often, and after how long.
 	RetryCount int      `json:"retry_count,omitempty"`
 	RetryDelay Duration `json:"retry_delay,omitempty"` // 1 s where not set
+	// BeforeBoot has whoever launches the guest look before it is started, as
+	// Type.BeforeBoot allows.
+	BeforeBoot bool `json:"before-boot,omitempty"`
 }
 
 func (c *Common) common() *Common { return c }

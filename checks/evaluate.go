@@ -24,7 +24,10 @@ func (it Item) Evaluate(ctx context.Context, sys *System) []Result {
 	var whole bool
 	switch {
 	case common.Skip:
-		list = it.skipped()
+		list = it.skipped("skip is set")
+	case common.BeforeBoot:
+		list = it.skipped("it is looked at before the boot only, and this one was not started by icepak")
+		notHere(list)
 	case ctx.Err() != nil:
 		list = []Result{{}}
 	default:
@@ -39,14 +42,14 @@ func (it Item) Evaluate(ctx context.Context, sys *System) []Result {
 }
 
 // skipped has a result for each property that the spec asserts, and at least one.
-func (it Item) skipped() []Result {
+func (it Item) skipped(why string) []Result {
 	properties := slices.Sorted(maps.Keys(it.Sources))
 	if len(properties) == 0 {
 		properties = []string{""}
 	}
 	var list []Result
 	for _, property := range properties {
-		list = append(list, Result{Property: property, Verdict: Skip, Message: "skip is set"})
+		list = append(list, Result{Property: property, Verdict: Skip, Message: why})
 	}
 	return list
 }

@@ -315,9 +315,14 @@ func fill(t *testing.T, v reflect.Value) {
 			kind := Kind(info.Tag.Get("kind"))
 			*p = want(t, kind, map[Kind]string{
 				Bool: `true`, Int: `5`, String: `"x"`, List: `["x"]`, Text: `["/x/"]`, Versions: `{"satisfies": "> 1"}`, Any: `{"have-len": 1}`,
+				Time: `{"lt": "5s"}`, Size: `{"lt": "5KiB"}`,
 			}[kind])
 		case *Duration:
 			*p = Duration(time.Minute)
+		case *Bytes:
+			*p = 1 << 20
+		case *int:
+			*p = 3
 		case *string:
 			*p = "text"
 		case *bool:

@@ -23,3 +23,5 @@ func (g *Group) Evaluate(ctx context.Context, sys *System) []Result {
 	r.match("gid", g.GID, found.gid)
 	return r.list
 }
+
+func (*Group) needsFilesOnly() {}

@@ -21,6 +21,6 @@ type ImageFacts struct {
 	Architecture string            `json:"architecture,omitempty"` // amd64, arm64
 	Created      time.Time         `json:"created,omitzero"`
 	Size         int64             `json:"size,omitempty"`  // bytes of all files
-	Files        map[string]int64  `json:"files,omitempty"` // bytes by the file's type, as rootfs.squashfs; where a feed lists them
+	Files        map[string]int64  `json:"files,omitempty"` // bytes by the file's type in feeds, as squashfs; where they are known
 	Properties   map[string]string `json:"properties,omitempty"`
 }

@@ -74,6 +74,20 @@ func parseSize(s string) (any, error) {
 	return nil, errNoNumber
 }
 
+// Bytes is a size that an attribute has. It is written as 200MiB, or as a number of
+// bytes.
+type Bytes int64
+
+// ParseBytes reads a size as a spec writes it.
+func ParseBytes(s string) (Bytes, error) {
+	switch n, err := parseSize(s); n := n.(type) {
+	case int64:
+		return Bytes(n), err
+	default:
+		return 0, fmt.Errorf("want a size such as 200MiB, got %q", s)
+	}
+}
+
 // show is a value of the kind for a message.
 func (k Kind) show(v any) string {
 	n, ok := v.(float64)

@@ -25,3 +25,5 @@ func (m *Matching) Evaluate(context.Context, *System) []Result {
 	}
 	return r.list
 }
+
+func (*Matching) needsFilesOnly() {}

@@ -46,7 +46,10 @@ func runCheck(ctx context.Context, sys *System, c Check, passed map[string]bool,
 }
 
 // A tally counts a check's results.
-type tally struct{ passed, failed, errors int }
+type tally struct {
+	passed, failed, errors int
+	elsewhere              string // why something cannot be looked at here
+}
 
 func (t *tally) add(r Result) {
 	switch r.Verdict {
@@ -55,6 +58,9 @@ func (t *tally) add(r Result) {
 	case Fail:
 		t.failed++
 	case Skip:
+		if r.NotHere {
+			t.elsewhere = r.Message
+		}
 	default: // whatever is no verdict cannot count for the image
 		t.errors++
 	}
@@ -67,6 +73,8 @@ func (t *tally) outcome() Outcome {
 		o.Verdict = Fail
 	case t.errors > 0:
 		o.Verdict = Error
+	case t.passed == 0 && t.elsewhere != "":
+		o.Verdict, o.Reason = Skip, t.elsewhere
 	case t.passed == 0:
 		o.Verdict, o.Reason = Fail, "nothing was evaluated"
 	}

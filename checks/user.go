@@ -55,3 +55,5 @@ func groupsOf(ctx context.Context, sys *System, a account) ([]string, error) {
 	slices.Sort(names)
 	return slices.Compact(names), nil
 }
+
+func (*User) needsFilesOnly() {}

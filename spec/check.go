@@ -243,6 +243,14 @@ func (l *loader) resource(b *body, t checks.Type, key, n *node) {
 	if at := n.get("within"); at != nil && common.Within > 0 {
 		b.within = append(b.within, within{common.Within, at.position})
 	}
+	if common.BeforeBoot {
+		l.beforeBoot(t, n)
+	}
+	if whole, ok := item.Resource.(interface{ Mistake() string }); ok && len(l.probs.list) == before && !common.Skip {
+		if wrong := whole.Mistake(); wrong != "" {
+			l.probs.add(key.position, "", "%s: %s", shorten(what), wrong)
+		}
+	}
 	if len(item.Sources) == 0 && !common.Skip && len(l.probs.list) == before {
 		l.probs.add(key.position, "", "%s asserts nothing", shorten(what))
 	}

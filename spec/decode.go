@@ -113,6 +113,7 @@ var (
 	matcherType  = reflect.TypeFor[checks.Matcher]()
 	durationType = reflect.TypeFor[checks.Duration]()
 	timeType     = reflect.TypeFor[time.Duration]()
+	bytesType    = reflect.TypeFor[checks.Bytes]()
 )
 
 // value decodes a node into a value of any type that an attribute may have.
@@ -130,6 +131,9 @@ func (d decoder) value(n *node, v reflect.Value, a attribute) {
 		return
 	case durationType, timeType:
 		d.duration(n, v)
+		return
+	case bytesType:
+		d.bytes(n, v)
 		return
 	}
 	switch v.Kind() {
@@ -199,6 +203,15 @@ func (d decoder) duration(n *node, v reflect.Value) {
 		return
 	}
 	v.SetInt(int64(dur))
+}
+
+func (d decoder) bytes(n *node, v reflect.Value) {
+	size, err := checks.ParseBytes(n.value)
+	if n.kind != scalar || err != nil {
+		d.want(n, "a size such as 200MiB")
+		return
+	}
+	v.SetInt(int64(size))
 }
 
 // list decodes a list. One value alone is a list of one.

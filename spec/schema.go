@@ -85,6 +85,9 @@ func (s schemas) resource(t checks.Type) schema {
 	attrs := attributes(typ)
 	names := slices.DeleteFunc(keys(attrs), func(name string) bool { return attrs[name].kind == "" && !attrs[name].asserts })
 	object := s.object(typ)
+	if !t.BeforeBoot() {
+		delete(object["properties"].(schema), "before-boot")
+	}
 	object["anyOf"] = append(requireOne(names), schema{"required": []string{"skip"}})
 	return object
 }
@@ -133,6 +136,8 @@ func (s schemas) of(t reflect.Type, a attribute) schema {
 		return s.property(a.kind)
 	case durationType, timeType:
 		return s.ref("duration", duration)
+	case bytesType:
+		return numeric(checks.Size)
 	}
 	switch t.Kind() {
 	case reflect.Struct:

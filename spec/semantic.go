@@ -60,6 +60,25 @@ func (l *loader) globs(n *node) {
 	}
 }
 
+// beforeBoot refuses what cannot be looked at before the boot, and to wait there.
+func (l *loader) beforeBoot(t checks.Type, n *node) {
+	if !t.BeforeBoot() {
+		var able []string
+		for _, other := range checks.Types() {
+			if other.BeforeBoot() {
+				able = append(able, other.Name)
+			}
+		}
+		l.probs.add(n.get("before-boot").position, "before the boot there are only files: "+strings.Join(able, ", "),
+			"%s cannot be looked at before the boot", t.Name)
+	}
+	for _, name := range []string{"within", "retry_count", "retry_delay"} {
+		if at := n.get(name); at != nil {
+			l.probs.add(at.position, "", "%s does not go with before-boot: nothing changes before the boot", name)
+		}
+	}
+}
+
 // aboveZero refuses a duration of nothing, which would be taken for the default.
 func (l *loader) aboveZero(n *node) {
 	if n == nil || n.kind != scalar {

@@ -132,7 +132,7 @@ func TestEveryAttributeCanBeDecoded(t *testing.T) {
 				}
 			}
 			t.Run(typ.Name+" "+name, func(t *testing.T) {
-				accepted := slices.ContainsFunc(samples, func(sample string) bool {
+				accepted := slices.ContainsFunc(append(samples, a.oneOf...), func(sample string) bool {
 					d := newDecoder()
 					n := parseNode("x", name+": "+sample+needed, d.probs)
 					d.fields(n, reflect.ValueOf(typ.New()).Elem(), "attribute", typ.Name)

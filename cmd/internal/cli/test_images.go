@@ -11,6 +11,7 @@ import (
 	"github.com/upmaru/icepak/cmd/internal/lxd"
 	"github.com/upmaru/icepak/cmd/internal/report"
 	"github.com/upmaru/icepak/cmd/internal/runner"
+	"github.com/upmaru/icepak/cmd/internal/simplestreams"
 	"github.com/upmaru/icepak/spec"
 )
 
@@ -20,7 +21,7 @@ func (p *planner) imageJobs(ctx context.Context) ([]runner.Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.direct(ctx, on, p.imageOf(on, info), productOf(info.Properties, info.Architecture), info.Architecture, nil)
+	return p.direct(ctx, on, p.imageOf(on, info), productOf(info.Properties, info.Architecture), info.Architecture, nil, nil)
 }
 
 // image finds the image of --image, which the remote can run.
@@ -58,7 +59,10 @@ func (p *planner) pathJobs(ctx context.Context) ([]runner.Job, error) {
 		return nil, err
 	}
 	var jobs []runner.Job
-	for _, f := range []struct{ typ, name string }{{"container", "rootfs.squashfs"}, {"virtual-machine", "disk.qcow2"}} {
+	for _, f := range []struct{ typ, name, kind string }{
+		{"container", "rootfs.squashfs", simplestreams.SquashFS},
+		{"virtual-machine", "disk.qcow2", simplestreams.DiskKVM},
+	} {
 		root := firstFile(dir, f.name)
 		if root == "" || !p.wantsType(f.typ) {
 			continue
@@ -80,7 +84,8 @@ func (p *planner) pathJobs(ctx context.Context) ([]runner.Job, error) {
 			return fingerprint, true, err
 		}
 		img := report.Image{Product: filepath.Clean(dir), Type: f.typ, Remote: on.name}
-		more, err := p.direct(ctx, on, img, "", on.server.Architectures()[0], upload)
+		files := map[string]int64{filepath.Base(meta): sizeOf(meta), f.kind: sizeOf(root)}
+		more, err := p.direct(ctx, on, img, "", on.server.Architectures()[0], upload, files)
 		if err != nil {
 			return nil, err
 		}
@@ -134,7 +139,7 @@ func instanceImage(on *remote, inst *lxd.Instance) report.Image {
 
 // direct plans an image that comes from no feed.
 func (p *planner) direct(ctx context.Context, on *remote, img report.Image, product, arch string,
-	upload func(context.Context, *runner.Watch) (string, bool, error)) ([]runner.Job, error) {
+	upload func(context.Context, *runner.Watch) (string, bool, error), files map[string]int64) ([]runner.Job, error) {
 	job, err := p.untracked(ctx, on, product, arch, img)
 	if err != nil || job.Nothing != "" {
 		return []runner.Job{job.Job}, err
@@ -143,7 +148,7 @@ func (p *planner) direct(ctx context.Context, on *remote, img report.Image, prod
 	if err != nil {
 		return nil, err
 	}
-	host.Upload = upload
+	host.Upload, host.Files = upload, files
 	job.Host = host
 	return []runner.Job{job.Job}, nil
 }
@@ -185,6 +190,15 @@ func productOf(props map[string]string, arch string) string {
 		variant = "default"
 	}
 	return strings.ToLower(fmt.Sprintf("%s:%s:%s:%s", props["os"], props["release"], arch, variant))
+}
+
+// sizeOf is a file's size in bytes, or 0.
+func sizeOf(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }
 
 // firstFile is the path of the first of the names that is a file in the folder.

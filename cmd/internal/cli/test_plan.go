@@ -259,8 +259,13 @@ func (p *planner) feedJob(ctx context.Context, key, serial, typ string, on *remo
 	image := report.Image{Product: key, Serial: serial, Type: typ, Remote: on.name, Fingerprint: img.Fingerprint}
 	place := runner.Place{Arch: archOf(key), Type: typ, GPUs: gpus}
 	job := runner.NewJob(image, s, place, w, record, p.opts.timeout)
-	if job.Nothing == "" {
-		job.Host, err = p.launcher(ctx, on, s, image, place, lxd.Source{Fingerprint: img.Fingerprint, Server: p.feed.URL})
+	if job.Nothing != "" {
+		return job, nil
+	}
+	host, err := p.launcher(ctx, on, s, image, place, lxd.Source{Fingerprint: img.Fingerprint, Server: p.feed.URL})
+	if err == nil {
+		host.Files = map[string]int64{img.Metadata.FileType: img.Metadata.Size, img.Root.FileType: img.Root.Size}
+		job.Host = host
 	}
 	return job, err
 }

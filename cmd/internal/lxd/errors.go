@@ -99,6 +99,16 @@ func (e *AgentError) Error() string { return fmt.Sprintf("the virtual machine's 
 
 func (e *AgentError) Unwrap() error { return e.Err }
 
+// A HiddenError says that the server does not show the files of an instance that
+// does not run.
+type HiddenError struct{ Err error }
+
+func (e *HiddenError) Error() string {
+	return fmt.Sprintf("the server shows no files of a virtual machine that does not run: %v", e.Err)
+}
+
+func (e *HiddenError) Unwrap() error { return e.Err }
+
 // guestError gives an error of a request to the guest its type.
 func guestError(err error) error {
 	var status api.StatusError

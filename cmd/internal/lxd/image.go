@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	client "github.com/canonical/lxd/client"
 	"github.com/canonical/lxd/shared/api"
@@ -21,8 +22,9 @@ type ImageInfo struct {
 	Type         string // container, virtual-machine
 	Architecture string // amd64, arm64
 	Properties   map[string]string
-	Size         int64 // bytes
-	Cached       bool  // fetched by the server for somebody's instance
+	Size         int64     // bytes
+	CreatedAt    time.Time // by the metadata; zero where it does not say
+	Cached       bool      // fetched by the server for somebody's instance
 }
 
 // HasImage tells whether the image with that full fingerprint is on the server.
@@ -61,14 +63,45 @@ func (s *Server) Image(ctx context.Context, name string) (ImageInfo, error) {
 	if err != nil {
 		return ImageInfo{}, fmt.Errorf("image %s: %w", name, err)
 	}
-	return ImageInfo{
+	return imageInfo(image), nil
+}
+
+func imageInfo(image *api.Image) ImageInfo {
+	info := ImageInfo{
 		Fingerprint:  image.Fingerprint,
 		Type:         image.Type,
 		Architecture: architecture(image.Architecture),
 		Properties:   image.Properties,
 		Size:         image.Size,
 		Cached:       image.Cached,
-	}, nil
+	}
+	if image.CreatedAt.Unix() > 0 {
+		info.CreatedAt = image.CreatedAt
+	}
+	return info
+}
+
+// Image returns the image that the instance was made from. Where the server does
+// not have it any more, or it was made from none, it returns what the instance
+// knows of it, and a *NotFoundError.
+func (i *Instance) Image(ctx context.Context) (ImageInfo, error) {
+	left := ImageInfo{Fingerprint: i.image, Type: i.typ, Architecture: i.architecture, Properties: i.properties}
+	missing := &NotFoundError{What: "image", Name: i.image}
+	if i.image == "" {
+		return left, missing
+	}
+	var image *api.Image
+	err := i.server.call(ctx, func(c client.InstanceServer) (err error) {
+		image, _, err = c.GetImage(i.image)
+		return err
+	})
+	switch {
+	case isNotFound(err):
+		return left, missing
+	case err != nil:
+		return left, i.wrap("its image", err)
+	}
+	return imageInfo(image), nil
 }
 
 // DeleteImage deletes an image. One that is gone is no error.

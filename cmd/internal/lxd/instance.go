@@ -17,6 +17,7 @@ type Instance struct {
 	architecture string
 	typ          string
 	properties   map[string]string
+	image        string // the image's fingerprint, or empty
 	fetched      bool
 }
 

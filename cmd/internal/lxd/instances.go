@@ -44,6 +44,7 @@ func (s *Server) Instance(ctx context.Context, name string) (*Instance, error) {
 		architecture: architecture(found.Architecture),
 		typ:          found.Type,
 		properties:   properties,
+		image:        found.Config["volatile.base_image"],
 	}, nil
 }
 

@@ -28,7 +28,7 @@ func TestJSONFollowsItsSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	list := append(runs(), run{"unknown verdicts", Summary{Images: []ImageResult{{
-		Checks: []CheckResult{{Results: []checks.Result{{}}}},
+		Checks: []CheckResult{{Results: []checks.Result{{}, {When: checks.BeforeBoot}, {When: checks.AfterReboot}, {When: "never"}}}},
 	}}}})
 	for _, r := range list {
 		t.Run(r.name, func(t *testing.T) {

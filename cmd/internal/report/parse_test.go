@@ -30,6 +30,28 @@ func TestParsedJSONIsTheSameReport(t *testing.T) {
 	}
 }
 
+// Of a result that is not of the running guest's first look, every format says so;
+// what a guest makes up is no moment.
+func TestResultsSayOfWhichMomentTheyAre(t *testing.T) {
+	s := design()
+	r := &s.Images[0].Checks[2].Results[1]
+	r.When = checks.BeforeBoot
+	const want = "package nginx: installed, before the boot"
+	var text bytes.Buffer
+	tell(t, NewText(&text, &text, TextOptions{}), s)
+	parsed, err := ParseJSON(jsonReport(t, s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := label(parsed.Images[0].Checks[2].Results[1]); got != want || !strings.Contains(text.String(), want) {
+		t.Errorf("got %q, and\n%s", got, text.String())
+	}
+	r.When = "next year"
+	if doc := string(jsonReport(t, s)); strings.Contains(doc, "next year") || strings.Contains(label(*r), "next year") {
+		t.Errorf("%s: %s", label(*r), doc)
+	}
+}
+
 func TestWhatIsNoReportIsRefused(t *testing.T) {
 	doc := string(jsonReport(t, design()))
 	for name, text := range map[string]string{

@@ -9,6 +9,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/upmaru/icepak/checks"
 	"github.com/upmaru/icepak/cmd/internal/probe"
 )
 
@@ -21,7 +22,8 @@ var ErrLost = errors.New("lost the probe's output")
 // A conversation is what a guest's probe is asked, and what is done with its
 // answers.
 type conversation struct {
-	plan  func() probe.Plan // all but protocol and token
+	plan  func() probe.Plan // all but protocol, token and what the host knows
+	image bool              // whether facts of the image are asked for
 	begin func()            // forgets what was said so far
 	event func(probe.Event) // runs on a goroutine that converse waits for
 }
@@ -29,23 +31,30 @@ type conversation struct {
 // converse has the guest's probe carry the plan out. A probe that was lost on the
 // way, though the guest is well, is asked once more from the beginning.
 func converse(ctx context.Context, guest Guest, w *Watch, c conversation) error {
-	err := attempt(ctx, guest, c)
+	host, err := factsOf(ctx, guest, c.image)
+	if err != nil {
+		return err
+	}
+	err = attempt(ctx, guest, host, c)
 	var fault *ImageFault
 	if errors.Is(err, ErrLost) && !errors.As(err, &fault) && ctx.Err() == nil {
 		w.Warn(err.Error() + "; asking once more")
 		c.begin()
-		err = attempt(ctx, guest, c)
+		err = attempt(ctx, guest, host, c)
 	}
 	return err
 }
 
-func attempt(ctx context.Context, guest Guest, c conversation) error {
+func attempt(ctx context.Context, guest Guest, host checks.HostFacts, c conversation) error {
 	p := c.plan()
 	p.Protocol, p.Token = probe.Protocol, rand.Text()
 	// The probe gets what is left of the time, less some for the answer to get back.
 	if deadline, ok := ctx.Deadline(); ok {
 		left := time.Until(deadline)
 		p.Timeout = left - min(5*time.Second, left/10)
+	}
+	if p.Host = host; !host.Time.IsZero() {
+		p.Host.Time = time.Now()
 	}
 	plan, err := json.Marshal(p)
 	if err != nil {

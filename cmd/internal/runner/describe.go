@@ -35,7 +35,7 @@ func Describe(ctx context.Context, host Host, q Question, emit func(report.Event
 	w.emit(report.Event{Kind: report.ImageStarted})
 	asking, cancel := context.WithTimeoutCause(ctx, q.Timeout, timeoutError(q.Timeout))
 	defer cancel()
-	guest, err := host.Launch(asking, w)
+	guest, err := host.Launch(asking, w, nil)
 	if guest != nil {
 		defer func() {
 			clean, cancel := afterwards(ctx)
@@ -68,6 +68,7 @@ func (q Question) ask(ctx context.Context, guest Guest, w *Watch) ([]Answer, err
 	var notReady error
 	err := converse(ctx, guest, w, conversation{
 		plan:  func() probe.Plan { return probe.Plan{Ready: q.Ready, Describe: q.Items, Find: q.Names} },
+		image: wantsImage(q.Items),
 		begin: begin,
 		event: func(e probe.Event) {
 			switch {

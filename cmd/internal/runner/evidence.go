@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/upmaru/icepak/checks"
 	"github.com/upmaru/icepak/cmd/internal/probe"
@@ -22,6 +23,7 @@ type evidence struct {
 }
 
 func newEvidence(job Job, w *Watch) *evidence {
+	job.Checks = slices.Clone(job.Checks) // before adds to them
 	return &evidence{
 		job: job, watch: w,
 		results:  map[string][]checks.Result{},
@@ -32,7 +34,8 @@ func newEvidence(job Job, w *Watch) *evidence {
 // probe has the guest's probe evaluate the job's checks.
 func (e *evidence) probe(ctx context.Context, guest Guest) error {
 	return converse(ctx, guest, e.watch, conversation{
-		plan: e.plan,
+		plan:  e.plan,
+		image: slices.ContainsFunc(e.job.Checks, func(c Check) bool { return c.evaluated() && wantsImage(c.Items) }),
 		begin: func() {
 			clear(e.results)
 			clear(e.outcomes)

@@ -16,7 +16,7 @@ type Local struct{ System *checks.System }
 var _ Host = Local{}
 
 // Launch returns the machine itself.
-func (l Local) Launch(context.Context, *Watch) (Guest, error) { return l, nil }
+func (l Local) Launch(context.Context, *Watch, Before) (Guest, error) { return l, nil }
 
 // Probe carries the plan out in this process.
 func (l Local) Probe(ctx context.Context, plan []byte, out Events) error {

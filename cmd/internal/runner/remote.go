@@ -21,7 +21,8 @@ type Remote struct {
 	Request lxd.Request
 	Owner   Owner
 	Keep    Keep
-	Probe   Program // for the image's architecture
+	Probe   Program          // for the image's architecture
+	Files   map[string]int64 // the image's files by their type in feeds, in bytes; nil where they are not known
 	// Upload, where set, brings the image to the server before it is launched,
 	// and returns its fingerprint and whether it was not there before.
 	Upload func(ctx context.Context, w *Watch) (fingerprint string, fresh bool, err error)
@@ -32,9 +33,10 @@ var _ Host = (*Remote)(nil)
 // agentTime is how long a virtual machine's agent may take to answer.
 const agentTime = 4 * time.Minute
 
-// Launch creates the instance, pushes the probe into it, and starts it.
-func (r *Remote) Launch(ctx context.Context, w *Watch) (Guest, error) {
-	g := &instance{server: r.Server, probePath: "/icepak-probe", owned: true}
+// Launch creates the instance, pushes the probe into it, and starts it. What is to be
+// seen before the boot is seen as the image has it, without the probe.
+func (r *Remote) Launch(ctx context.Context, w *Watch, before Before) (Guest, error) {
+	g := &instance{server: r.Server, probePath: "/icepak-probe", owned: true, files: r.Files}
 	if r.Upload != nil {
 		w.Begin(report.Fetch)
 		fingerprint, fresh, err := r.Upload(ctx, w)
@@ -49,6 +51,7 @@ func (r *Remote) Launch(ctx context.Context, w *Watch) (Guest, error) {
 	if err := r.create(ctx, g, w); err != nil {
 		return g, err
 	}
+	g.look(ctx, before)
 	vm := r.Request.Type == "virtual-machine"
 	if !vm {
 		if err := g.push(ctx, r.Probe); err != nil {
@@ -102,7 +105,7 @@ type Running struct {
 var _ Host = (*Running)(nil)
 
 // Launch pushes the probe into the instance.
-func (r *Running) Launch(ctx context.Context, w *Watch) (Guest, error) {
+func (r *Running) Launch(ctx context.Context, w *Watch, _ Before) (Guest, error) {
 	g := &instance{server: r.Server, inst: r.Instance, probePath: "/tmp/icepak-probe-" + newRunID()}
 	w.Begin(report.Create)
 	return g, g.push(ctx, r.Probe)
@@ -116,6 +119,8 @@ type instance struct {
 	probePath string
 	probe     []string // its command line
 	image     string   // fingerprint of an image that was brought only for this guest
+	files     map[string]int64
+	running   time.Duration // how long the start took; 0 where it was not started by us
 }
 
 func (g *instance) push(ctx context.Context, probe Program) error {
@@ -129,7 +134,9 @@ func (g *instance) push(ctx context.Context, probe Program) error {
 // start starts the instance. That LXD says it did proves nothing yet: whether init
 // lives on shows when the probe is run.
 func (g *instance) start(ctx context.Context) error {
+	began := time.Now()
 	err := g.inst.Start(ctx)
+	g.running = time.Since(began)
 	var failed *lxd.StartError
 	switch {
 	case errors.As(err, &failed) && failed.ImageFault:

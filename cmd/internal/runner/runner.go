@@ -18,8 +18,9 @@ import (
 type Host interface {
 	// Launch returns a guest that is running. It tells w of the stages that it goes
 	// through. The error is an *ImageFault where the image is to blame. A guest
-	// that comes with an error is still to be deleted.
-	Launch(ctx context.Context, w *Watch) (Guest, error)
+	// that comes with an error is still to be deleted. before, unless it is nil, is
+	// called once on a guest that is launched for this, before it is started.
+	Launch(ctx context.Context, w *Watch, before Before) (Guest, error)
 }
 
 // A Guest is the instance under test. What takes it time it tells w as a stage.
@@ -159,7 +160,7 @@ func (r *Runner) evaluate(ctx context.Context, job Job, w *Watch) report.ImageRe
 	defer cancel()
 
 	seen := newEvidence(job, w)
-	guest, err := job.Host.Launch(jobCtx, w)
+	guest, err := job.Host.Launch(jobCtx, w, seen.before())
 	if err == nil {
 		err = seen.probe(jobCtx, guest)
 	}

@@ -27,7 +27,7 @@ type host struct {
 	probed  int
 }
 
-func (h *host) Launch(_ context.Context, w *Watch) (Guest, error) {
+func (h *host) Launch(_ context.Context, w *Watch, _ Before) (Guest, error) {
 	w.Begin(report.Create)
 	return h, h.launch
 }

@@ -24,6 +24,7 @@ const (
 	NoIPv4                  // no DHCP client is started
 	NoShell                 // without /bin/sh; nothing is set up at the boot
 	WrongArch               // /sbin/init is of another architecture
+	OddFiles                // with links out of it, a pipe, and other files that are hard to read, in /odd
 	Unique                  // its fingerprint is another one with each call
 )
 
@@ -135,10 +136,28 @@ func rootfs(t testing.TB, options []Option) []byte {
 		file(t, w, "etc/hosts", 0o644, "127.0.0.1 localhost\n::1 localhost\n")
 		file(t, w, "etc/os-release", 0o644, "ID=tiny\nNAME=Tiny\nVERSION_ID=1\n")
 		file(t, w, "srv/www/index.html", 0o644, "tiny\n")
+		if has(OddFiles) {
+			oddFiles(t, w)
+		}
 		if has(Unique) {
 			file(t, w, "etc/unique", 0o644, rand.Text()+"\n")
 		}
 	})
+}
+
+// oddFiles adds what a host must not be misled by.
+func oddFiles(t testing.TB, w *tar.Writer) {
+	header(t, w, &tar.Header{Typeflag: tar.TypeDir, Name: "odd/", Mode: 0o1777})
+	link(t, w, "odd/inside", "/etc/os-release")
+	link(t, w, "odd/outside", "/usr/bin/tar")
+	link(t, w, "odd/up", "../../../../../../usr/bin/tar")
+	link(t, w, "odd/loop", "loop")
+	link(t, w, "odd/folder", "/etc")
+	header(t, w, &tar.Header{Typeflag: tar.TypeFifo, Name: "odd/pipe", Mode: 0o644})
+	file(t, w, "odd/secret", 0, "nobody may read it\n")
+	file(t, w, "odd/setuid", 0o4755, "x")
+	header(t, w, &tar.Header{Typeflag: tar.TypeReg, Name: "odd/owned", Mode: 0o644, Uid: 1000, Gid: 1001})
+	file(t, w, "odd/large", 0o644, strings.Repeat("0123456789abcde\n", 1<<20))
 }
 
 // initialise adds what runs at the boot.
