@@ -53,8 +53,12 @@ func (s schemas) expression(kind checks.Kind) schema {
 // is nil for kinds that are none.
 func numeric(kind checks.Kind) schema {
 	switch kind {
-	case checks.Int, checks.Time, checks.Size:
+	case checks.Int:
 		return schema{"anyOf": []schema{{"type": "number"}, {"type": "string", "pattern": `^\s*[-+]?[0-9.]`}}}
+	case checks.Time: // a number is one of milliseconds
+		return schema{"anyOf": []schema{{"type": "integer", "minimum": 0}, {"type": "string", "pattern": `^\+?[0-9.]`}}}
+	case checks.Size:
+		return schema{"anyOf": []schema{{"type": "number", "minimum": 0}, {"type": "string", "pattern": `^\s*\+?[0-9.]`}}}
 	}
 	return nil
 }
