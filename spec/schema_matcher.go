@@ -55,10 +55,13 @@ func numeric(kind checks.Kind) schema {
 	switch kind {
 	case checks.Int:
 		return schema{"anyOf": []schema{{"type": "number"}, {"type": "string", "pattern": `^\s*[-+]?[0-9.]`}}}
-	case checks.Time: // a number is one of milliseconds
-		return schema{"anyOf": []schema{{"type": "integer", "minimum": 0}, {"type": "string", "pattern": `^\+?[0-9.]`}}}
+	case checks.Time:
+		return duration()
 	case checks.Size:
-		return schema{"anyOf": []schema{{"type": "number", "minimum": 0}, {"type": "string", "pattern": `^\s*\+?[0-9.]`}}}
+		return schema{
+			"description": "such as 200MiB, or bytes",
+			"anyOf":       []schema{{"type": "number", "minimum": 0}, {"type": "string", "pattern": `^\s*\+?[0-9.]`}},
+		}
 	}
 	return nil
 }

@@ -91,6 +91,7 @@ type jsonResult struct {
 	Output   string         `json:"output,omitempty"`
 	Duration jsonSeconds    `json:"duration_s"`
 	Source   string         `json:"source,omitempty"`
+	When     checks.Moment  `json:"when,omitempty"`
 }
 
 type jsonStage struct {
@@ -178,6 +179,7 @@ func newJSONCheck(c CheckResult) jsonCheck {
 			Output:   bounded(r.Output),
 			Duration: newSeconds(r.Duration),
 			Source:   r.Source,
+			When:     knownMoment(r.When),
 		})
 	}
 	return check

@@ -64,7 +64,7 @@ func (c jsonCheck) result() CheckResult {
 		r.Results = append(r.Results, checks.Result{
 			Type: one.Type, ID: one.ID, Property: one.Property, Title: one.Title, Verdict: known(one.Verdict),
 			Expected: one.Expected, Actual: one.Actual, Message: one.Message, Output: one.Output,
-			Duration: one.Duration.duration(), Source: one.Source,
+			Duration: one.Duration.duration(), Source: one.Source, When: knownMoment(one.When),
 		})
 	}
 	return r

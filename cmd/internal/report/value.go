@@ -32,10 +32,22 @@ func label(r checks.Result) string {
 	if r.Title != "" {
 		s += " (" + r.Title + ")"
 	}
+	if when := knownMoment(r.When); when != "" {
+		s += ", " + string(when)
+	}
 	if r.Verdict == checks.Error {
 		s += ": could not be found out"
 	}
 	return oneLine(s, lineLimit)
+}
+
+// knownMoment is the moment where it is one: results come from guests.
+func knownMoment(m checks.Moment) checks.Moment {
+	switch m {
+	case checks.BeforeBoot, checks.AfterReboot:
+		return m
+	}
+	return ""
 }
 
 func indent(lines []string) []string {

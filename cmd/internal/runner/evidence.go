@@ -73,9 +73,15 @@ func (e *evidence) event(ev probe.Event) {
 	case probe.Checked:
 		if _, twice := e.outcomes[ev.Check]; !twice {
 			e.outcomes[ev.Check] = *ev.Outcome
-			e.watch.emit(report.Event{Kind: report.CheckDone, Check: ev.Check, Checked: e.decided(ev.Check)})
+			if !e.waits(ev.Check) {
+				e.done(ev.Check)
+			}
 		}
 	}
+}
+
+func (e *evidence) done(name string) {
+	e.watch.emit(report.Event{Kind: report.CheckDone, Check: name, Checked: e.decided(name)})
 }
 
 // decided returns the result of a check of the job that the probe has decided.

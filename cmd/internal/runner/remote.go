@@ -115,11 +115,12 @@ type instance struct {
 	owned     bool          // launched by us, and so ours to delete
 	probePath string
 	probe     []string // its command line
-	image     string   // fingerprint of an image that was brought only for this guest
+	program   Program
+	image     string // fingerprint of an image that was brought only for this guest
 }
 
 func (g *instance) push(ctx context.Context, probe Program) error {
-	g.probe = append([]string{g.probePath}, probe.Args...)
+	g.program, g.probe = probe, append([]string{g.probePath}, probe.Args...)
 	if err := g.inst.Push(ctx, g.probePath, bytes.NewReader(probe.Data), 0o755); err != nil {
 		return fmt.Errorf("push the probe: %w", err)
 	}
