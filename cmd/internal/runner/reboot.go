@@ -88,7 +88,7 @@ func (e *evidence) reboot(ctx context.Context, guest Guest) error {
 		err = r.Reboot(ctx, e.watch)
 	}
 	if errors.Is(err, errNotOurs) {
-		e.watch.Warn(fmt.Sprintf("%v: what %s has of reboot is left out", err, strings.Join(l.names, ", ")))
+		e.watch.Warn(fmt.Sprintf("%v; evaluated on this boot only: %s", err, strings.Join(l.names, ", ")))
 		return nil
 	}
 	if err == nil {
