@@ -26,6 +26,7 @@ type Type struct {
 func Types() []Type {
 	return []Type{
 		{Name: "addr", New: func() Resource { return new(Addr) }},
+		{Name: "boot", Single: true, New: func() Resource { return new(Boot) }},
 		{Name: "command", New: func() Resource { return new(CommandResource) }},
 		{Name: "dns", New: func() Resource { return new(DNS) }},
 		{Name: "file", New: func() Resource { return new(File) }},

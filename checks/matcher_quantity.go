@@ -68,7 +68,11 @@ func parseSize(s string) (any, error) {
 	}
 	for _, u := range sizeUnits() {
 		if u.name == unit {
-			return wholeFloat(math.Round(n * u.bytes)), nil
+			n = math.Round(n * u.bytes)
+			if math.IsInf(n, 0) {
+				break
+			}
+			return wholeFloat(n), nil
 		}
 	}
 	return nil, errNoNumber

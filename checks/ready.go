@@ -58,6 +58,7 @@ func WaitReady(ctx context.Context, sys *System, ready Ready) (ReadyReport, erro
 	start := time.Now()
 	waiting, cancel := context.WithTimeout(ctx, ready.Timeout.Or(DefaultReadyTimeout))
 	defer cancel()
+	defer sys.watchNetwork(waiting)() // for a boot resource
 
 	// The two waits write different fields of the report.
 	var report ReadyReport
@@ -130,6 +131,7 @@ func (r *ReadyReport) waitSystem(ctx, waiting context.Context, sys *System, star
 		switch {
 		case err == nil:
 			last = look
+			sys.came.note(systemUp, look.booted)
 		case waiting.Err() == nil:
 			last = systemLook{state: "unknown", detail: err.Error()}
 		}

@@ -89,10 +89,7 @@ func (s *System) failedUnits(ctx context.Context) []string {
 	if !s.bootedSystemd() {
 		return nil
 	}
-	var units []string
-	for _, f := range s.listing(ctx, "list-units", "--state=failed", "--all") {
-		units = append(units, f[0])
-	}
+	units, _ := s.failedAtBoot(ctx) // it is only told
 	return units
 }
 
@@ -101,7 +98,8 @@ func (s *System) failedUnits(ctx context.Context) []string {
 func (s *System) bootDetail(ctx context.Context, failed []string) string {
 	var jobs []string
 	if s.bootedSystemd() {
-		for _, f := range s.listing(ctx, "list-jobs") { // number, unit, kind, state
+		listed, _ := s.listing(ctx, "list-jobs")
+		for _, f := range listed { // number, unit, kind, state
 			if len(f) == 4 && f[3] == "running" {
 				jobs = append(jobs, f[1])
 			}
@@ -119,14 +117,22 @@ func (s *System) bootDetail(ctx context.Context, failed []string) string {
 }
 
 // listing returns the fields of the lines that a systemctl command lists.
-func (s *System) listing(ctx context.Context, args ...string) [][]string {
+func (s *System) listing(ctx context.Context, args ...string) ([][]string, error) {
 	args = append([]string{"systemctl", "--plain", "--no-legend", "--no-pager"}, args...)
 	out, err := s.run(ctx, "systemctl", Command{Args: args})
 	if err != nil {
-		return nil
+		return nil, err
 	}
+	if out.Truncated {
+		return nil, errTooMuch
+	}
+	return fieldsOf(out.Stdout), nil
+}
+
+// fieldsOf returns the fields of the lines that have some.
+func fieldsOf(printed []byte) [][]string {
 	var lines [][]string
-	for line := range strings.Lines(string(out.Stdout)) {
+	for line := range strings.Lines(string(printed)) {
 		// Old versions mark failed units with a dot even so.
 		if f := strings.Fields(strings.TrimLeft(line, " ●*")); len(f) > 0 {
 			lines = append(lines, f)

@@ -11,6 +11,9 @@ import (
 // whose needs have not all passed is skipped, and so is what needs that one.
 func Run(ctx context.Context, sys *System, list []Check, obs Observer) {
 	sys.services = servicesOf(list)
+	if wantsFamilies(list) {
+		defer sys.watchNetwork(ctx)()
+	}
 	passed := make(map[string]bool, len(list))
 	for _, c := range inOrder(list) {
 		obs.CheckStarted(c.Name)

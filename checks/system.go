@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"time"
 )
 
 // A System is the machine that resources look at. Facts about it that cost a
@@ -30,11 +31,15 @@ type System struct {
 	// Usage tells how many percent of the file system at a path are in use; nil
 	// means this machine's.
 	Usage func(path string) (percent int, err error)
+	// Clocks tell the time since the kernel's start, and that without what the
+	// kernel slept; nil means this machine's.
+	Clocks func() (boot, awake time.Duration, err error)
 
 	services []string // those of the plan, which are asked for together
 
 	facts  facts // until Refresh, or for a second
 	events facts // for the whole run: what was done, such as an apt-get update
+	came   moments
 }
 
 // A NetInterface is a network interface as the interface resource sees it.

@@ -132,6 +132,9 @@ func (b *block) results(c CheckResult) {
 		switch {
 		case b.opts.Verbose:
 			b.verboseResult(r)
+			if text := change(c.Results, r); text != "" {
+				b.line(8, text)
+			}
 		case faulty(r.Verdict) && faults <= resultLimit:
 			b.line(6, label(r))
 			b.details(r, valueLimit)

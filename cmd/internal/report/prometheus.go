@@ -130,8 +130,12 @@ func (m *metrics) results(images []ImageResult) {
 		for _, c := range image.Checks {
 			check := promLabel("check", c.Name)
 			for _, r := range c.Results {
-				m.add("icepak_result_verdict", 1, labels, check, promLabel("resource", r.Type), promLabel("id", r.ID),
-					promLabel("property", r.Property), promLabel("verdict", string(known(r.Verdict))))
+				result := []string{check, promLabel("resource", r.Type), promLabel("id", r.ID),
+					promLabel("property", r.Property), promLabel("verdict", string(known(r.Verdict)))}
+				if when := knownMoment(r.When); when != "" {
+					result = append(result, promLabel("when", string(when)))
+				}
+				m.add("icepak_result_verdict", 1, labels, result...)
 			}
 		}
 	}

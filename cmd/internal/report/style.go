@@ -86,6 +86,8 @@ func doing(s Stage) string {
 		return "evaluating the checks"
 	case Diagnose:
 		return "collecting evidence"
+	case Reboot:
+		return "rebooting"
 	case Delete:
 		return "deleting the instance"
 	case Post:

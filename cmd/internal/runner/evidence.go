@@ -31,11 +31,16 @@ func newEvidence(job Job, w *Watch) *evidence {
 	}
 }
 
+// wantsImage tells whether a check that is evaluated asks for the image's facts.
+func (e *evidence) wantsImage() bool {
+	return slices.ContainsFunc(e.job.Checks, func(c Check) bool { return c.evaluated() && wantsImage(c.Items) })
+}
+
 // probe has the guest's probe evaluate the job's checks.
 func (e *evidence) probe(ctx context.Context, guest Guest) error {
 	return converse(ctx, guest, e.watch, conversation{
 		plan:  e.plan,
-		image: slices.ContainsFunc(e.job.Checks, func(c Check) bool { return c.evaluated() && wantsImage(c.Items) }),
+		image: e.wantsImage(),
 		begin: func() {
 			clear(e.results)
 			clear(e.outcomes)
@@ -76,9 +81,15 @@ func (e *evidence) event(ev probe.Event) {
 	case probe.Checked:
 		if _, twice := e.outcomes[ev.Check]; !twice {
 			e.outcomes[ev.Check] = *ev.Outcome
-			e.watch.emit(report.Event{Kind: report.CheckDone, Check: ev.Check, Checked: e.decided(ev.Check)})
+			if !e.waits(ev.Check) {
+				e.done(ev.Check)
+			}
 		}
 	}
+}
+
+func (e *evidence) done(name string) {
+	e.watch.emit(report.Event{Kind: report.CheckDone, Check: name, Checked: e.decided(name)})
 }
 
 // decided returns the result of a check of the job that the probe has decided.

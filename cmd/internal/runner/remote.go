@@ -121,10 +121,11 @@ type instance struct {
 	image     string   // fingerprint of an image that was brought only for this guest
 	files     map[string]int64
 	running   time.Duration // how long the start took; 0 where it was not started by us
+	program   Program
 }
 
 func (g *instance) push(ctx context.Context, probe Program) error {
-	g.probe = append([]string{g.probePath}, probe.Args...)
+	g.program, g.probe = probe, append([]string{g.probePath}, probe.Args...)
 	if err := g.inst.Push(ctx, g.probePath, bytes.NewReader(probe.Data), 0o755); err != nil {
 		return fmt.Errorf("push the probe: %w", err)
 	}

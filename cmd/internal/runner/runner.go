@@ -164,6 +164,9 @@ func (r *Runner) evaluate(ctx context.Context, job Job, w *Watch) report.ImageRe
 	if err == nil {
 		err = seen.probe(jobCtx, guest)
 	}
+	if err == nil {
+		err = seen.reboot(jobCtx, guest)
+	}
 	if err != nil {
 		res.Failed = w.now
 		err = cause(jobCtx, err)
