@@ -17,6 +17,7 @@ type Instance struct {
 	architecture string
 	typ          string
 	properties   map[string]string
+	gpu          bool // it has a device of that type
 	fetched      bool
 }
 

@@ -38,12 +38,17 @@ func (s *Server) Instance(ctx context.Context, name string) (*Instance, error) {
 			properties[key] = value
 		}
 	}
+	gpu := false
+	for _, device := range found.ExpandedDevices {
+		gpu = gpu || device["type"] == "gpu"
+	}
 	return &Instance{
 		server:       s,
 		name:         name,
 		architecture: architecture(found.Architecture),
 		typ:          found.Type,
 		properties:   properties,
+		gpu:          gpu,
 	}, nil
 }
 
