@@ -34,69 +34,53 @@ type AMDSMI struct {
 // Evaluate gives a result for each property that is asserted. amd-smi is only
 // asked for what that takes.
 func (a *AMDSMI) Evaluate(ctx context.Context, sys *System) []Result {
-	var list []Result
-	if anySet(a.GPUs, a.Count, a.DriverVersion, a.GFX, a.Memory, a.ECC, a.Report) {
-		static, err := sys.amdReport(ctx, "static", parseAMDStatic)
-		list = append(list, answered(err, func(r *results) {
-			r.match("gpus", a.GPUs, static.names())
-			r.match("count", a.Count, len(static.gpus))
-			r.find("driver-version", a.DriverVersion, static.version("driver"))
-			r.find("gfx", a.GFX, static.list("gfx"))
-			r.find("memory", a.Memory, static.least("memory"))
-			r.find("ecc", a.ECC, static.list("ecc"))
-			r.find("report", a.Report, static.whole)
-		})...)
-	}
-	if a.ROCmVersion.IsSet() {
-		version, err := sys.amdVersion(ctx)
-		list = append(list, answered(err, func(r *results) {
-			r.find("rocm-version", a.ROCmVersion, version.version("ROCm"))
-		})...)
-	}
-	if anySet(a.ECCErrors, a.Temperature, a.Power) {
-		metric, err := sys.amdReport(ctx, "metric", parseAMDMetric)
-		list = append(list, answered(err, func(r *results) {
-			r.find("ecc-errors", a.ECCErrors, metric.sum("ecc-errors"))
-			r.find("temperature", a.Temperature, metric.most("temperature"))
-			r.find("power", a.Power, metric.sum("power"))
-		})...)
-	}
-	if a.Processes.IsSet() {
-		process, err := sys.amdReport(ctx, "process", parseAMDProcess)
-		list = append(list, answered(err, func(r *results) {
-			r.find("processes", a.Processes, process.sum("processes"))
-		})...)
-	}
-	return list
+	return evaluateGPUs(a, func(property string) (*gpuReport, error) {
+		switch property {
+		case "rocm-version":
+			return sys.amdVersion(ctx)
+		case "ecc-errors", "temperature", "power":
+			return sys.amdReport(ctx, "metric")
+		case "processes":
+			return sys.amdReport(ctx, "process")
+		}
+		return sys.amdReport(ctx, "static")
+	})
 }
 
 // amdReport reads what a subcommand of amd-smi tells of all GPUs.
-func (s *System) amdReport(ctx context.Context, sub string, parse func([]map[string]any) gpuReport) (gpuReport, error) {
-	return fact(ctx, &s.facts, "amd-smi "+sub, func() (gpuReport, error) {
-		out, err := s.rocmTool(ctx, "amd-smi", sub, "--json")
+func (s *System) amdReport(ctx context.Context, sub string) (*gpuReport, error) {
+	return s.rocmReport(ctx, parseAMD, "amd-smi", sub, "--json")
+}
+
+// rocmReport reads what amd-smi or rocm-smi tells with these arguments.
+func (s *System) rocmReport(ctx context.Context, parse func(Output) (*gpuReport, error), name string, args ...string) (*gpuReport, error) {
+	what := name + " " + args[0]
+	return fact(ctx, &s.facts, what, func() (*gpuReport, error) {
+		out, err := s.rocmTool(ctx, name, args...)
 		if err != nil {
-			return gpuReport{}, err
+			return nil, err
 		}
-		gpus, err := amdGPUs(out.Stdout)
+		report, err := parse(out)
 		switch {
 		case err != nil:
-			return gpuReport{}, &commandError{"amd-smi " + sub + ": " + err.Error(), out.ExitCode, out.printed()}
-		case len(gpus) == 0:
-			return gpuReport{}, &commandError{noAMDDevice, out.ExitCode, out.printed()}
+			return nil, &commandError{what + ": " + err.Error(), out.ExitCode, out.printed()}
+		case len(report.gpus) == 0 && report.all == nil:
+			return nil, &commandError{noAMDDevice, out.ExitCode, out.printed()}
 		}
-		return parse(gpus), nil
+		report.tool = name
+		return report, nil
 	})
 }
 
 // amdVersion reads what amd-smi says of versions: names and values between bars.
-func (s *System) amdVersion(ctx context.Context) (gpuReport, error) {
-	return fact(ctx, &s.facts, "amd-smi version", func() (gpuReport, error) {
-		out, err := s.rocmTool(ctx, "amd-smi", "version")
-		if err != nil {
-			return gpuReport{}, err
+func (s *System) amdVersion(ctx context.Context) (*gpuReport, error) {
+	return s.rocmReport(ctx, func(out Output) (*gpuReport, error) {
+		r := &gpuReport{all: map[string]any{}}
+		if version := versionAfter(string(out.Stdout), "ROCm version:"); version != "" {
+			r.all["rocm-version"] = version
 		}
-		return gpuReport{tool: "amd-smi", versions: map[string]string{"ROCm": versionAfter(string(out.Stdout), "ROCm version:")}}, nil
-	})
+		return r, nil
+	}, "amd-smi", "version")
 }
 
 // versionAfter is what follows a name, up to a bar or the line's end.

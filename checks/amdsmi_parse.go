@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 )
 
@@ -82,16 +80,6 @@ func jsonAt(v any, path ...string) any {
 	return v
 }
 
-// textAt is the text at the first of the paths that tells any.
-func textAt(v any, paths ...[]string) (string, bool) {
-	for _, path := range paths {
-		if s, ok := jsonAt(v, path...).(string); ok && !absent(s) {
-			return s, true
-		}
-	}
-	return "", false
-}
-
 // numberAt is a number, of a text, or of an object of a value and its unit.
 func numberAt(v any, path ...string) (float64, bool) {
 	switch v := jsonAt(v, path...).(type) {
@@ -111,36 +99,63 @@ func numberAt(v any, path ...string) (float64, bool) {
 	return 0, false
 }
 
-// largestNumber is the largest of the numbers in an object.
-func largestNumber(v any) (largest float64, told bool) {
-	m, _ := v.(map[string]any)
-	for _, name := range slices.Sorted(maps.Keys(m)) {
-		if n, ok := numberAt(m, name); ok && (!told || n > largest) {
-			largest, told = n, true
+// parseAMD reads what any subcommand of amd-smi tells.
+func parseAMD(out Output) (*gpuReport, error) {
+	gpus, err := amdGPUs(out.Stdout)
+	if err != nil || len(gpus) == 0 {
+		return &gpuReport{}, err
+	}
+	r := &gpuReport{all: map[string]any{}, tree: map[string]any{"gpus": gpus}}
+	for _, gpu := range gpus {
+		r.gpus = append(r.gpus, amdFacts(gpu))
+		version, _ := jsonAt(gpu, "driver", "version").(string)
+		if version = driverVersion(version); !absent(version) {
+			r.all["driver-version"] = version
 		}
 	}
-	return largest, told
+	return r, nil
 }
 
-func parseAMDStatic(gpus []map[string]any) gpuReport {
-	r := gpuReport{tool: "amd-smi", versions: map[string]string{}, tree: map[string]any{"gpus": gpus}}
-	for _, gpu := range gpus {
-		g := gpuFacts{}
-		name, told := textAt(gpu, []string{"asic", "market_name"}, []string{"board", "product_name"})
-		g.put("name", name, told)
-		gfx, told := textAt(gpu, []string{"asic", "target_graphics_version"})
-		g.put("gfx", gfx, told)
-		ecc, told := textAt(gpu, []string{"ras", "ecc_block_state", "UMC"})
-		g.put("ecc", ecc, told)
-		memory, told := numberAt(gpu, "vram", "size")
-		g.put("memory", memory, told)
-		r.gpus = append(r.gpus, g)
-		if r.versions["driver"] == "" {
-			version, _ := textAt(gpu, []string{"driver", "version"}, []string{"driver", "driver_version"})
-			r.versions["driver"] = driverVersion(version)
+func amdFacts(gpu map[string]any) gpuFacts {
+	g := gpuFacts{}
+	for _, f := range []struct{ property, object, field string }{
+		{"name", "asic", "market_name"},
+		{"name", "board", "product_name"},
+		{"gfx", "asic", "target_graphics_version"},
+		{"memory", "vram", "size"},
+		{"ecc-errors", "ecc", "total_uncorrectable_count"},
+		{"power", "power", "socket_power"},
+		{"temperature", "temperature", "edge"},
+		{"temperature", "temperature", "hotspot"},
+		{"temperature", "temperature", "mem"},
+	} {
+		n, isNumber := numberAt(gpu, f.object, f.field)
+		text, isText := jsonAt(gpu, f.object, f.field).(string)
+		before, told := g[f.property].(float64)
+		switch f.property {
+		case "name", "gfx":
+			if isText && !absent(text) && g[f.property] == nil {
+				g[f.property] = text
+			}
+		default:
+			if isNumber && (!told || n > before) {
+				g[f.property] = n
+			}
 		}
 	}
-	return r
+	if ecc, ok := jsonAt(gpu, "ras", "ecc_block_state", "UMC").(string); ok && !absent(ecc) {
+		g["ecc"] = ecc
+	}
+	if list, ok := gpu["process_list"].([]any); ok { // of one text where there are none
+		n := 0.0
+		for _, one := range list {
+			if _, is := jsonAt(one, "process_info").(map[string]any); is {
+				n++
+			}
+		}
+		g["processes"] = n
+	}
+	return g
 }
 
 // driverVersion is the driver's own version or, of the kernel's own driver, the
@@ -150,39 +165,4 @@ func driverVersion(text string) string {
 		text, _, _ = strings.Cut(rest, "(")
 	}
 	return strings.TrimSpace(text)
-}
-
-func parseAMDMetric(gpus []map[string]any) gpuReport {
-	r := gpuReport{tool: "amd-smi"}
-	for _, gpu := range gpus {
-		g := gpuFacts{}
-		errors, told := numberAt(gpu, "ecc", "total_uncorrectable_count")
-		g.put("ecc-errors", errors, told)
-		hottest, told := largestNumber(gpu["temperature"])
-		g.put("temperature", hottest, told)
-		power, told := numberAt(gpu, "power", "socket_power")
-		g.put("power", power, told)
-		r.gpus = append(r.gpus, g)
-	}
-	return r
-}
-
-// parseAMDProcess counts processes: objects in a list which, where there are none,
-// has a text that says so.
-func parseAMDProcess(gpus []map[string]any) gpuReport {
-	r := gpuReport{tool: "amd-smi"}
-	for _, gpu := range gpus {
-		g := gpuFacts{}
-		if list, ok := gpu["process_list"].([]any); ok {
-			n := 0.0
-			for _, one := range list {
-				if _, is := jsonAt(one, "process_info").(map[string]any); is {
-					n++
-				}
-			}
-			g["processes"] = n
-		}
-		r.gpus = append(r.gpus, g)
-	}
-	return r
 }

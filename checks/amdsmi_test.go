@@ -67,7 +67,7 @@ func TestAMDProperties(t *testing.T) {
 func TestAMDIsAskedOnlyForWhatIsAsserted(t *testing.T) {
 	sys := fakeGuest(t, nil, script{"amd-smi version": prints("AMDSMI Tool: 24.6.2 | ROCm version: N/A\n")})
 	a := &AMDSMI{ROCmVersion: expects(t, String, "7.1.1")}
-	checkTold(t, a.Evaluate(t.Context(), sys), "rocm-version fail: amd-smi tells no ROCm version\n")
+	checkTold(t, a.Evaluate(t.Context(), sys), "rocm-version fail: amd-smi does not tell the property rocm-version\n")
 }
 
 func TestAMDPropertiesThatAreNotTold(t *testing.T) {
@@ -81,7 +81,7 @@ func TestAMDPropertiesThatAreNotTold(t *testing.T) {
 		Memory: expects(t, Size, number), ECCErrors: expects(t, Int, number), Temperature: expects(t, Int, number),
 	}
 	checkTold(t, a.Evaluate(t.Context(), sys), "gpus pass\n"+
-		"driver-version fail: amd-smi tells no driver version\n"+
+		"driver-version fail: amd-smi does not tell the property driver-version\n"+
 		"gfx fail: amd-smi does not tell the property gfx of GPU 0, unknown\n"+
 		"memory fail: amd-smi does not tell the property memory of GPU 0, unknown\n"+
 		"ecc-errors fail: amd-smi does not tell the property ecc-errors of GPU 0, unknown\n"+
@@ -163,9 +163,9 @@ func TestROCmReportsOfManyVersions(t *testing.T) {
 		{"vega-10-XT", "5.9.25", 1, "map[memory:1.7163091968e+10 name:0xc1e power:15 temperature:92]"},
 	} {
 		t.Run(tt.file, func(t *testing.T) {
-			r, err := parseROCm(readTestdata(t, "amd/telegraf-"+tt.file+".json"))
-			if err != nil || len(r.gpus) != tt.count || r.versions["driver"] != tt.driver {
-				t.Fatalf("%d GPUs, driver %s, %v", len(r.gpus), r.versions["driver"], err)
+			r, err := parseROCm(Output{Stdout: readTestdata(t, "amd/telegraf-"+tt.file+".json")})
+			if err != nil || len(r.gpus) != tt.count || toldOf(r, "driver-version") != tt.driver {
+				t.Fatalf("%d GPUs, %v, %v", len(r.gpus), r.all, err)
 			}
 			if got := fmt.Sprint(map[string]any(r.gpus[0])); got != tt.facts {
 				t.Errorf("got  %s\nwant %s", got, tt.facts)
@@ -215,18 +215,15 @@ func FuzzAMDOutput(f *testing.F) {
 	f.Add([]byte(amdProcesses))
 	f.Add([]byte("warning\n  {\"card0\": {\"Card series\": \"N/A\"}}"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if gpus, err := amdGPUs(data); err == nil {
-			for _, r := range []gpuReport{parseAMDStatic(gpus), parseAMDMetric(gpus), parseAMDProcess(gpus)} {
-				if len(r.gpus) != len(gpus) || len(r.names()) != len(gpus) {
-					t.Errorf("%d of %d GPUs", len(r.gpus), len(gpus))
-				}
-				if _, err := r.whole(); err != nil {
-					t.Error(err)
-				}
+		for _, parse := range []func(Output) (*gpuReport, error){parseAMD, parseROCm, parseROCmProcesses} {
+			r, err := parse(Output{Stdout: data})
+			if err != nil {
+				continue
 			}
-		}
-		if r, err := parseROCm(data); err == nil {
-			if _, err := r.whole(); err != nil {
+			if len(r.names()) != len(r.gpus) || len(r.gpus) > len(data) {
+				t.Errorf("%d GPUs", len(r.gpus))
+			}
+			if _, err := r.property("report"); err != nil {
 				t.Error(err)
 			}
 		}

@@ -37,68 +37,51 @@ type NvidiaSMI struct {
 }
 
 // Evaluate gives a result for each property that is asserted. Without a
-// working driver every one fails. nvidia-smi is only asked for what that takes.
+// working driver every one fails.
 func (n *NvidiaSMI) Evaluate(ctx context.Context, sys *System) []Result {
-	var list []Result
-	if anySet(n.GPUs, n.Count, n.UUIDs, n.DriverVersion, n.CUDAVersion, n.Memory, n.MIG, n.ECC,
-		n.ECCErrors, n.Temperature, n.Power, n.Processes, n.Report) {
-		report, err := sys.nvidiaReport(ctx)
-		list = append(list, answered(err, func(r *results) { n.match(r, report) })...)
-	}
-	if n.ComputeCapability.IsSet() {
-		lowest, err := sys.computeCapability(ctx)
-		list = append(list, answered(err, func(r *results) { r.match("compute-capability", n.ComputeCapability, lowest) })...)
-	}
-	if n.Output.IsSet() {
-		out, err := sys.nvidiaSMI(ctx)
-		if err == nil && out.Truncated {
-			err = errTooMuch
+	return evaluateGPUs(n, func(property string) (*gpuReport, error) {
+		switch property {
+		case "compute-capability":
+			return sys.computeCapability(ctx)
+		case "output":
+			return sys.nvidiaTable(ctx)
 		}
-		list = append(list, answered(err, func(r *results) { r.match("output", n.Output, string(out.Stdout)) })...)
-	}
-	return list
-}
-
-// match matches what stands in the report.
-func (n *NvidiaSMI) match(r *results, report gpuReport) {
-	r.match("gpus", n.GPUs, report.names())
-	r.match("count", n.Count, len(report.gpus))
-	r.find("uuids", n.UUIDs, report.list("uuid"))
-	r.find("driver-version", n.DriverVersion, report.version("driver"))
-	r.find("cuda-version", n.CUDAVersion, report.version("CUDA"))
-	r.find("memory", n.Memory, report.least("memory"))
-	r.find("mig", n.MIG, report.list("mig"))
-	r.find("ecc", n.ECC, report.list("ecc"))
-	r.find("ecc-errors", n.ECCErrors, report.sum("ecc-errors"))
-	r.find("temperature", n.Temperature, report.most("temperature"))
-	r.find("power", n.Power, report.sum("power"))
-	r.find("processes", n.Processes, report.sum("processes"))
-	r.find("report", n.Report, report.whole)
+		return sys.nvidiaReport(ctx)
+	})
 }
 
 // nvidiaReport reads nvidia-smi's report on all GPUs.
-func (s *System) nvidiaReport(ctx context.Context) (gpuReport, error) {
-	return fact(ctx, &s.facts, "nvidia-smi -q -x", func() (gpuReport, error) {
+func (s *System) nvidiaReport(ctx context.Context) (*gpuReport, error) {
+	return fact(ctx, &s.facts, "nvidia-smi -q -x", func() (*gpuReport, error) {
 		out, err := s.nvidiaSMI(ctx, "-q", "-x")
 		if err != nil {
-			return gpuReport{}, err
+			return nil, err
 		}
 		report, attached, err := parseNvidiaReport(out.Stdout)
 		if out.Truncated {
 			// A report on very many GPUs; the versions stand at its top.
 			report.cut = true
 			if report.gpus, err = s.nvidiaNames(ctx); err != nil {
-				return gpuReport{}, err
+				return nil, err
 			}
 		}
 		if err == nil && attached >= 0 && attached != len(report.gpus) {
 			err = fmt.Errorf("nvidia-smi counts %d attached GPUs and describes %d: one does not answer", attached, len(report.gpus))
 		}
 		if err != nil {
-			return gpuReport{}, &commandError{message: err.Error(), output: out.printed()}
+			return nil, &commandError{message: err.Error(), output: out.printed()}
 		}
 		return report, nil
 	})
+}
+
+// nvidiaTable is the table that it prints.
+func (s *System) nvidiaTable(ctx context.Context) (*gpuReport, error) {
+	out, err := s.nvidiaSMI(ctx)
+	if err == nil && out.Truncated {
+		err = errTooMuch
+	}
+	return &gpuReport{all: map[string]any{"output": string(out.Stdout)}}, err
 }
 
 // nvidiaNames lists the GPUs by their product names only.
@@ -117,15 +100,16 @@ func (s *System) nvidiaNames(ctx context.Context) ([]gpuFacts, error) {
 }
 
 // computeCapability is the lowest of all GPUs. The report does not have it.
-func (s *System) computeCapability(ctx context.Context) (string, error) {
+func (s *System) computeCapability(ctx context.Context) (*gpuReport, error) {
 	out, err := s.nvidiaSMI(ctx, "--query-gpu=uuid,compute_cap", "--format=csv,noheader")
 	if err != nil && bytes.Contains(out.Stdout, []byte("is not a valid field")) {
-		return "", &commandError{"this nvidia-smi does not know compute capabilities: it needs the driver 510 or newer", out.ExitCode, out.printed()}
+		return nil, &commandError{"this nvidia-smi does not know compute capabilities: it needs the driver 510 or newer", out.ExitCode, out.printed()}
 	}
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return lowestCapability(string(out.Stdout))
+	lowest, err := lowestCapability(string(out.Stdout))
+	return &gpuReport{all: map[string]any{"compute-capability": lowest}}, err
 }
 
 // nvidiaSMI runs nvidia-smi. That it failed is said in words: its exit code

@@ -26,9 +26,9 @@ const maxSMIDepth = 32
 // parseNvidiaReport reads the XML that nvidia-smi -q -x prints, after whatever
 // it prints before. What could be read is returned with an error as well.
 // attached is how many GPUs it says there are, or -1.
-func parseNvidiaReport(out []byte) (report gpuReport, attached int, err error) {
+func parseNvidiaReport(out []byte) (report *gpuReport, attached int, err error) {
 	root, err := parseSMI(out)
-	report = gpuReport{tool: "nvidia-smi", versions: map[string]string{}, tree: map[string]any{}}
+	report = &gpuReport{tool: "nvidia-smi", all: map[string]any{}, tree: map[string]any{}}
 	attached = -1
 	if root == nil {
 		return report, attached, err
@@ -48,8 +48,14 @@ func parseNvidiaReport(out []byte) (report gpuReport, attached int, err error) {
 		}
 	}
 	report.tree["gpus"] = gpus
-	report.versions["driver"] = root.version("driver_version", "driver", "kmd")
-	report.versions["CUDA"] = root.version("cuda_version", "cuda")
+	for property, found := range map[string]string{
+		"driver-version": root.version("driver_version", "driver", "kmd"),
+		"cuda-version":   root.version("cuda_version", "cuda"),
+	} {
+		if found != "" {
+			report.all[property] = found
+		}
+	}
 	return report, attached, err
 }
 
@@ -137,71 +143,56 @@ func (e *smiElement) at(path ...string) *smiElement {
 	return e
 }
 
-// told is the text at the path, and whether it tells anything.
-func (e *smiElement) told(path ...string) (string, bool) {
-	found := e.at(path...)
-	if found == nil || absent(found.text) {
-		return "", false
-	}
-	return found.text, true
-}
-
-// number is the number at the first of the paths that has one.
-func (e *smiElement) number(paths ...[]string) (float64, bool) {
-	for _, path := range paths {
-		if text, told := e.told(path...); told {
-			if n, ok := measured(text); ok {
-				return n, true
-			}
-		}
-	}
-	return 0, false
-}
-
 // facts are the properties of a GPU.
 func (e *smiElement) facts() gpuFacts {
 	g := gpuFacts{}
-	text := func(property string, path ...string) {
-		value, told := e.told(path...)
-		g.put(property, value, told)
+	for _, f := range []struct{ property, path string }{
+		{"name", "product_name"},
+		{"uuids", "uuid"},
+		{"mig", "mig_mode/current_mig"},
+		{"ecc", "ecc_mode/current_ecc"},
+		{"memory", "fb_memory_usage/total"},
+		{"temperature", "temperature/gpu_temp"},
+		// Each generation of the schema has another place for it.
+		{"power", "gpu_power_readings/average_power_draw"},
+		{"power", "gpu_power_readings/instant_power_draw"},
+		{"power", "gpu_power_readings/power_draw"},
+		{"power", "power_readings/power_draw"},
+		{"ecc-errors", "ecc_errors/volatile/double_bit/total"},
+	} {
+		found := e.at(strings.Split(f.path, "/")...)
+		if found == nil || absent(found.text) || g[f.property] != nil {
+			continue
+		}
+		switch f.property {
+		case "name", "uuids", "mig", "ecc":
+			g[f.property] = found.text
+		default:
+			if n, ok := measured(found.text); ok {
+				g[f.property] = n
+			}
+		}
 	}
-	number := func(property string, paths ...[]string) {
-		n, told := e.number(paths...)
-		g.put(property, n, told)
-	}
-	text("name", "product_name")
-	text("uuid", "uuid")
-	text("mig", "mig_mode", "current_mig")
-	text("ecc", "ecc_mode", "current_ecc")
-	number("memory", []string{"fb_memory_usage", "total"})
-	number("temperature", []string{"temperature", "gpu_temp"})
-	// Each generation of the schema has another place for it.
-	number("power", []string{"gpu_power_readings", "average_power_draw"}, []string{"gpu_power_readings", "instant_power_draw"},
-		[]string{"gpu_power_readings", "power_draw"}, []string{"power_readings", "power_draw"})
-	n, told := e.eccErrors()
-	g.put("ecc-errors", n, told)
+	e.countErrors(g)
 	if list := e.at("processes"); list != nil && (list.text == "" || !absent(list.text)) {
 		g["processes"] = float64(len(list.children))
 	}
 	return g
 }
 
-// eccErrors counts the uncorrected errors since the driver was loaded, where the
-// GPU counts any.
-func (e *smiElement) eccErrors() (sum float64, told bool) {
-	if n, ok := e.number([]string{"ecc_errors", "volatile", "double_bit", "total"}); ok {
-		return n, true
-	}
+// countErrors counts the uncorrected errors since the driver was loaded, where the
+// GPU counts any and has not told their sum.
+func (e *smiElement) countErrors(g gpuFacts) {
 	counts := e.at("ecc_errors", "volatile")
-	if counts == nil {
-		return 0, false
+	if counts == nil || g["ecc-errors"] != nil {
+		return
 	}
 	for _, c := range counts.children {
 		if n, ok := measured(c.text); ok && strings.Contains(c.name, "uncorrectable") {
-			sum, told = sum+n, true
+			sum, _ := g["ecc-errors"].(float64)
+			g["ecc-errors"] = sum + n
 		}
 	}
-	return sum, told
 }
 
 // gpu is a GPU's element for the report; what there may be several of is a list.

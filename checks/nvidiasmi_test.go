@@ -36,14 +36,20 @@ func TestNvidiaReportsOfManyDrivers(t *testing.T) {
 			if err != nil || len(got.gpus) != 1 {
 				t.Fatalf("%d GPUs, %v", len(got.gpus), err)
 			}
-			if got.versions["driver"] != tt.driver || got.versions["CUDA"] != tt.cuda || attached != tt.attached {
-				t.Errorf("got %v, %d attached", got.versions, attached)
+			if toldOf(got, "driver-version") != tt.driver || toldOf(got, "cuda-version") != tt.cuda || attached != tt.attached {
+				t.Errorf("got %v, %d attached", got.all, attached)
 			}
 			if facts := toldFacts(got.gpus[0]); facts != tt.facts {
 				t.Errorf("got  %s\nwant %s", facts, tt.facts)
 			}
 		})
 	}
+}
+
+// toldOf is what a report tells of all GPUs together, or nothing.
+func toldOf(r *gpuReport, property string) string {
+	text, _ := r.all[property].(string)
+	return text
 }
 
 // toldFacts are the facts of a GPU that every report is asked for.
@@ -153,7 +159,7 @@ func TestOddNvidiaReports(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			r, _, err := parseNvidiaReport([]byte(tt.out))
-			got := fmt.Sprint(r.versions["driver"], " ", r.versions["CUDA"], " ", r.names(), " ", err)
+			got := fmt.Sprint(toldOf(r, "driver-version"), " ", toldOf(r, "cuda-version"), " ", r.names(), " ", err)
 			if got != tt.want && (!strings.HasSuffix(tt.want, ": ") || !strings.HasPrefix(got, tt.want)) {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
@@ -173,7 +179,7 @@ func FuzzParseNvidiaReport(f *testing.F) {
 		if attached < -1 {
 			t.Errorf("%d GPUs attached", attached)
 		}
-		if _, err := r.whole(); err != nil {
+		if _, err := r.property("report"); err != nil {
 			t.Error(err)
 		}
 	})
@@ -323,7 +329,7 @@ func TestNvidiaVersionsThatAreNotTold(t *testing.T) {
 		CUDAVersion:   expects(t, String, map[string]any{"not": "1"}),
 	}
 	checkTold(t, n.Evaluate(t.Context(), sys),
-		"driver-version fail: nvidia-smi tells no driver version\ncuda-version fail: nvidia-smi tells no CUDA version\n")
+		"driver-version fail: nvidia-smi does not tell the property driver-version\ncuda-version fail: nvidia-smi does not tell the property cuda-version\n")
 }
 
 func TestNvidiaFailuresAreToldApart(t *testing.T) {

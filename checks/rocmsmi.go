@@ -2,8 +2,7 @@ package checks
 
 import (
 	"context"
-	"maps"
-	"slices"
+	"fmt"
 	"strings"
 )
 
@@ -29,120 +28,80 @@ type ROCmSMI struct {
 
 // Evaluate gives a result for each property that is asserted.
 func (c *ROCmSMI) Evaluate(ctx context.Context, sys *System) []Result {
-	var list []Result
-	if anySet(c.GPUs, c.Count, c.DriverVersion, c.GFX, c.Memory, c.Temperature, c.Power, c.Report) {
-		report, err := sys.rocmReport(ctx)
-		list = append(list, answered(err, func(r *results) {
-			r.match("gpus", c.GPUs, report.names())
-			r.match("count", c.Count, len(report.gpus))
-			r.find("driver-version", c.DriverVersion, report.version("driver"))
-			r.find("gfx", c.GFX, report.list("gfx"))
-			r.find("memory", c.Memory, report.least("memory"))
-			r.find("temperature", c.Temperature, report.most("temperature"))
-			r.find("power", c.Power, report.sum("power"))
-			r.find("report", c.Report, report.whole)
-		})...)
-	}
-	if c.Processes.IsSet() {
-		report, err := sys.rocmProcesses(ctx)
-		list = append(list, answered(err, func(r *results) {
-			r.find("processes", c.Processes, report.sum("processes"))
-		})...)
-	}
-	return list
-}
-
-// rocmReport reads all but the processes.
-func (s *System) rocmReport(ctx context.Context) (gpuReport, error) {
-	return fact(ctx, &s.facts, "rocm-smi", func() (gpuReport, error) {
-		out, err := s.rocmTool(ctx, "rocm-smi",
+	return evaluateGPUs(c, func(property string) (*gpuReport, error) {
+		if property == "processes" {
+			return sys.rocmReport(ctx, parseROCmProcesses, "rocm-smi", "--showpids", "--json")
+		}
+		return sys.rocmReport(ctx, parseROCm, "rocm-smi",
 			"--showproductname", "--showmeminfo", "vram", "--showdriverversion", "--showtemp", "--showpower", "--json")
-		if err != nil {
-			return gpuReport{}, err
-		}
-		report, err := parseROCm(out.Stdout)
-		switch {
-		case err != nil:
-			return gpuReport{}, &commandError{"rocm-smi: " + err.Error(), out.ExitCode, out.printed()}
-		case len(report.gpus) == 0:
-			return gpuReport{}, &commandError{noAMDDevice, out.ExitCode, out.printed()}
-		}
-		return report, nil
 	})
 }
 
-// rocmProcesses counts the processes, which rocm-smi does not tell by GPU.
-func (s *System) rocmProcesses(ctx context.Context) (gpuReport, error) {
-	return fact(ctx, &s.facts, "rocm-smi --showpids", func() (gpuReport, error) {
-		out, err := s.rocmTool(ctx, "rocm-smi", "--showpids", "--json")
-		if err != nil {
-			return gpuReport{}, err
+// parseROCmProcesses counts the processes, which rocm-smi does not tell by GPU.
+func parseROCmProcesses(out Output) (*gpuReport, error) {
+	doc, err := jsonDocument(out.Stdout)
+	printed := out.printed()
+	if err != nil && !strings.Contains(printed, "No KFD PIDs") && !strings.Contains(printed, "No JSON data") {
+		return nil, err
+	}
+	n := 0
+	system, _ := jsonAt(doc, "system").(map[string]any)
+	for name := range system {
+		if strings.HasPrefix(name, "PID") {
+			n++
 		}
-		doc, err := jsonDocument(out.Stdout)
-		none := strings.Contains(out.printed(), "No KFD PIDs") || strings.Contains(out.printed(), "No JSON data")
-		if err != nil && !none {
-			return gpuReport{}, &commandError{"rocm-smi --showpids: " + err.Error(), out.ExitCode, out.printed()}
-		}
-		n := 0.0
-		system, _ := jsonAt(doc, "system").(map[string]any)
-		for name := range system {
-			if strings.HasPrefix(name, "PID") {
-				n++
-			}
-		}
-		return gpuReport{tool: "rocm-smi", gpus: []gpuFacts{{"processes": n}}}, nil
-	})
+	}
+	return &gpuReport{all: map[string]any{"processes": n}}, nil
 }
 
-// parseROCm reads an object with one of each card, and one of the system. Names
-// have been spelled with capitals and without.
-func parseROCm(out []byte) (gpuReport, error) {
-	r := gpuReport{tool: "rocm-smi", versions: map[string]string{}}
-	doc, err := jsonDocument(out)
-	if err != nil {
+// parseROCm reads an object with one of each card, and one of the system.
+func parseROCm(out Output) (*gpuReport, error) {
+	doc, err := jsonDocument(out.Stdout)
+	all, isObject := doc.(map[string]any)
+	r := &gpuReport{}
+	if err != nil || !isObject {
 		return r, err
 	}
-	all, _ := doc.(map[string]any)
-	cards := slices.SortedFunc(maps.Keys(all), func(a, b string) int {
-		if len(a) != len(b) {
-			return len(a) - len(b) // card2 before card10
-		}
-		return strings.Compare(a, b)
-	})
 	gpus := []any{}
-	for _, card := range cards {
-		if fields, ok := all[card].(map[string]any); ok && strings.HasPrefix(card, "card") {
+	for i, left := 0, len(all); left > 0 && i < maxCards; i++ { // there may be gaps
+		if fields, ok := all[fmt.Sprintf("card%d", i)].(map[string]any); ok {
 			r.gpus = append(r.gpus, rocmFacts(fields))
 			gpus = append(gpus, fields)
+			left--
 		}
 	}
-	system, _ := all["system"].(map[string]any)
-	r.versions["driver"], _ = textAt(system, []string{"Driver version"})
-	r.tree = map[string]any{"gpus": gpus, "system": system}
+	r.tree = map[string]any{"gpus": gpus, "system": all["system"]}
+	if version, ok := jsonAt(all, "system", "Driver version").(string); ok && !absent(version) && len(gpus) > 0 {
+		r.all = map[string]any{"driver-version": version}
+	}
 	return r, nil
 }
 
+// maxCards is up to which number cards are looked for.
+const maxCards = 1024
+
+// rocmFacts are a card's. Names have been spelled with capitals and without.
 func rocmFacts(fields map[string]any) gpuFacts {
-	told := make(map[string]string, len(fields))
-	for name, value := range fields {
-		if text, ok := value.(string); ok && !absent(text) {
-			told[strings.ToLower(name)] = strings.TrimSpace(text)
-		}
-	}
 	g := gpuFacts{}
-	for _, name := range []string{"card series", "device name", "card model"} {
-		if g["name"] == nil && told[name] != "" {
-			g["name"] = told[name]
+	rank := 0
+	for name, value := range fields {
+		text, _ := value.(string)
+		if text = strings.TrimSpace(text); absent(text) {
+			continue
 		}
-	}
-	g.put("gfx", told["gfx version"], told["gfx version"] != "")
-	memory, ok := measured(told["vram total memory (b)"])
-	g.put("memory", memory, ok)
-	for _, name := range slices.Sorted(maps.Keys(told)) {
-		n, ok := measured(told[name])
-		switch hottest, _ := g["temperature"].(float64); {
-		case !ok:
-		case strings.HasPrefix(name, "temperature (sensor") && (g["temperature"] == nil || n > hottest):
+		name = strings.ToLower(name)
+		n, isNumber := measured(text)
+		hottest, told := g["temperature"].(float64)
+		if better := map[string]int{"card series": 3, "device name": 2, "card model": 1}[name]; better > rank {
+			g["name"], rank = text, better
+		}
+		switch {
+		case name == "gfx version":
+			g["gfx"] = text
+		case !isNumber:
+		case name == "vram total memory (b)":
+			g["memory"] = n
+		case strings.HasPrefix(name, "temperature (sensor") && (!told || n > hottest):
 			g["temperature"] = n
 		case strings.HasSuffix(name, "package power (w)") && !strings.HasPrefix(name, "max"):
 			g["power"] = n

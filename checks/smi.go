@@ -3,35 +3,27 @@ package checks
 import (
 	"encoding/json"
 	"fmt"
-	"math"
+	"reflect"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 )
 
-// A gpuReport is what a vendor's tool tells of the GPUs.
+// A gpuReport is what a vendor's tool tells of the GPUs. What it does not tell is
+// not there.
 type gpuReport struct {
-	tool     string
-	versions map[string]string // of the driver and such, by what they are of
-	gpus     []gpuFacts
-	tree     map[string]any // all of it
-	cut      bool           // it was too much to be kept: of the GPUs only the names are known
+	tool string
+	all  map[string]any // properties of all GPUs together, as the driver's version
+	gpus []gpuFacts
+	tree map[string]any // all of it
+	cut  bool           // it was too much to be kept: of the GPUs only the names are known
 }
 
 // gpuFacts are a GPU's properties: text, or a number, of bytes for its memory.
-// What the tool does not tell is not there.
 type gpuFacts map[string]any
 
-// put keeps a fact where it is told.
-func (g gpuFacts) put(property string, value any, told bool) {
-	if told {
-		g[property] = value
-	}
-}
-
 // names are the GPUs' product names.
-func (r gpuReport) names() []string {
+func (r *gpuReport) names() []string {
 	names := make([]string, len(r.gpus))
 	for i, gpu := range r.gpus {
 		names[i], _ = gpu["name"].(string)
@@ -42,90 +34,87 @@ func (r gpuReport) names() []string {
 	return names
 }
 
-// version looks up the version of the driver, say.
-func (r gpuReport) version(of string) func() (any, error) {
-	return func() (any, error) {
-		if r.versions[of] == "" {
-			return nil, fmt.Errorf("%s tells no %s version", r.tool, of)
-		}
-		return r.versions[of], nil
-	}
-}
-
-// every looks up what each GPU tells. One that does not tell it is an error: what
-// the others tell would say nothing of that one.
-func (r gpuReport) every(property string) ([]any, error) {
+// property is what a spec's property is compared with: of numbers that of the GPU
+// that decides, or their sum; of texts the list.
+func (r *gpuReport) property(name string) (any, error) {
+	value, told := r.all[name]
 	switch {
+	case told:
+		return value, nil
+	case name == "gpus":
+		return r.names(), nil
+	case name == "count":
+		return len(r.gpus), nil
+	case strings.HasSuffix(name, "-version"):
+		return nil, fmt.Errorf("%s does not tell the property %s", r.tool, name)
 	case r.cut:
 		return nil, errTooMuch
-	case len(r.gpus) == 0:
+	case name == "report":
+		data, err := json.Marshal(r.tree)
+		return string(data), err
+	}
+	return r.fold(name)
+}
+
+// fold makes one value of those of all GPUs. A GPU that does not tell it makes an
+// error: what the others tell would say nothing of that one.
+func (r *gpuReport) fold(name string) (any, error) {
+	if len(r.gpus) == 0 {
 		return nil, fmt.Errorf("%s tells of no GPU", r.tool)
 	}
-	all := make([]any, len(r.gpus))
+	var texts []string
+	var number float64
 	for i, gpu := range r.gpus {
-		value, told := gpu[property]
-		if !told {
-			return nil, fmt.Errorf("%s does not tell the property %s of GPU %d, %s", r.tool, property, i, r.names()[i])
+		switch value := gpu[name].(type) {
+		case nil:
+			return nil, fmt.Errorf("%s does not tell the property %s of GPU %d, %s", r.tool, name, i, r.names()[i])
+		case string:
+			texts = append(texts, value)
+		case float64:
+			switch {
+			case i == 0:
+				number = value
+			case name == "memory":
+				number = min(number, value)
+			case name == "temperature":
+				number = max(number, value)
+			default:
+				number += value
+			}
 		}
-		all[i] = value
 	}
-	return all, nil
-}
-
-// list looks up a text of each GPU.
-func (r gpuReport) list(property string) func() (any, error) {
-	return func() (any, error) {
-		all, err := r.every(property)
-		return all, err
+	if texts != nil {
+		return texts, nil
 	}
+	return number, nil
 }
 
-// fold makes one number of those of all GPUs.
-func (r gpuReport) fold(property string, both func(a, b float64) float64) func() (any, error) {
-	return func() (any, error) {
-		all, err := r.every(property)
-		if err != nil {
-			return nil, err
-		}
-		folded, _ := all[0].(float64)
-		for _, value := range all[1:] {
-			n, _ := value.(float64)
-			folded = both(folded, n)
-		}
-		return folded, nil
-	}
-}
-
-func (r gpuReport) least(property string) func() (any, error) { return r.fold(property, math.Min) }
-
-func (r gpuReport) most(property string) func() (any, error) { return r.fold(property, math.Max) }
-
-func (r gpuReport) sum(property string) func() (any, error) {
-	return r.fold(property, func(a, b float64) float64 { return a + b })
-}
-
-// whole looks up all that the tool tells, as JSON.
-func (r gpuReport) whole() (any, error) {
-	if r.cut {
-		return nil, errTooMuch
-	}
-	data, err := json.Marshal(r.tree)
-	return string(data), err
-}
-
-// answered is the results of properties that depend on one answer of a tool.
-// Where there is none, err, they have its verdict.
-func answered(err error, match func(*results)) []Result {
+// evaluateGPUs gives a result for each property of the resource that is asserted. ask
+// asks the tool for what tells that property, and remembers the answer.
+func evaluateGPUs(resource any, ask func(property string) (*gpuReport, error)) []Result {
 	var r results
-	if err != nil {
-		r.errRest(err)
+	var before error
+	v := reflect.ValueOf(resource).Elem()
+	for _, f := range reflect.VisibleFields(v.Type()) {
+		m, is := v.FieldByIndex(f.Index).Interface().(Matcher)
+		if !is || !m.IsSet() {
+			continue
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		report, err := ask(name)
+		r.find(name, m, func() (any, error) {
+			if err != nil {
+				return nil, err
+			}
+			return report.property(name)
+		})
+		if err != before { // what was printed is shown once
+			withOutput(r.list[len(r.list)-1:], err)
+		}
+		before = err
 	}
-	match(&r)
-	withOutput(r.list, err)
 	return r.list
 }
-
-func anySet(list ...Matcher) bool { return slices.ContainsFunc(list, Matcher.IsSet) }
 
 // absent tells whether a value says that there is none.
 func absent(value string) bool {

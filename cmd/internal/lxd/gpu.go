@@ -1,10 +1,10 @@
 package lxd
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 
 	client "github.com/canonical/lxd/client"
@@ -36,7 +36,7 @@ func (s *Server) GPUs(ctx context.Context) ([]GPU, error) {
 			gpus = append(gpus, GPU{Vendor: vendor, PCI: card.PCIAddress, Driver: card.Driver})
 		}
 	}
-	slices.SortFunc(gpus, func(a, b GPU) int { return cmp.Compare(a.PCI, b.PCI) })
+	sort.Slice(gpus, func(i, k int) bool { return gpus[i].PCI < gpus[k].PCI })
 	return gpus, nil
 }
 

@@ -63,17 +63,11 @@ func (p Place) withoutGPU(vendor string) string {
 // that instances of the type can be given. A virtual machine takes a card from its
 // host, and so gets only one of each vendor that is named, or one of any.
 func wanted(gpus []lxd.GPU, typ string, all []Check) []lxd.GPU {
-	var vendors []string
-	for _, c := range all {
-		if c.GPU != "" && c.Again && c.Skip == "" && !slices.Contains(vendors, c.GPU) {
-			vendors = append(vendors, c.GPU)
-		}
-	}
-	slices.SortFunc(vendors, func(a, b string) int { // what any vendor's serves comes last
-		return strings.Compare(strings.Replace(a, "any", "~", 1), strings.Replace(b, "any", "~", 1))
-	})
 	var found []lxd.GPU
-	for _, vendor := range vendors {
+	for _, vendor := range []string{"nvidia", "amd", "any"} { // those by name may serve for any
+		if !slices.ContainsFunc(all, func(c Check) bool { return c.GPU == vendor && c.Again && c.Skip == "" }) {
+			continue
+		}
 		for _, gpu := range gpus {
 			if typ == "virtual-machine" && slices.ContainsFunc(found, func(g lxd.GPU) bool { return isOf(g, vendor) }) {
 				break
