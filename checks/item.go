@@ -26,6 +26,7 @@ type Type struct {
 func Types() []Type {
 	return []Type{
 		{Name: "addr", New: func() Resource { return new(Addr) }},
+		{Name: "amd-smi", Single: true, New: func() Resource { return new(AMDSMI) }},
 		{Name: "boot", Single: true, New: func() Resource { return new(Boot) }},
 		{Name: "command", New: func() Resource { return new(CommandResource) }},
 		{Name: "dns", New: func() Resource { return new(DNS) }},
@@ -43,6 +44,7 @@ func Types() []Type {
 		{Name: "package", New: func() Resource { return new(Package) }},
 		{Name: "port", New: func() Resource { return new(Port) }},
 		{Name: "process", New: func() Resource { return new(Process) }},
+		{Name: "rocm-smi", Single: true, New: func() Resource { return new(ROCmSMI) }},
 		{Name: "service", New: func() Resource { return new(Service) }},
 		{Name: "user", New: func() Resource { return new(User) }},
 	}

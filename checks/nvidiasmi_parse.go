@@ -2,97 +2,277 @@ package checks
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 )
 
-// An nvidiaReport is what is taken of nvidia-smi -q -x.
-type nvidiaReport struct {
-	driver   string   // version, or empty
-	cuda     string   // version, or empty
-	attached int      // how many GPUs it says there are, or -1
-	gpus     []string // product names
+// An smiElement is an element of nvidia-smi's XML: text, or other elements.
+type smiElement struct {
+	name     string
+	id       string // its attribute
+	text     string
+	children []*smiElement
 }
+
+// maxSMIDepth bounds how deep the elements go; drivers have eight levels.
+const maxSMIDepth = 32
 
 // parseNvidiaReport reads the XML that nvidia-smi -q -x prints, after whatever
 // it prints before. What could be read is returned with an error as well.
-func parseNvidiaReport(out []byte) (nvidiaReport, error) {
-	report := nvidiaReport{attached: -1}
+// attached is how many GPUs it says there are, or -1.
+func parseNvidiaReport(out []byte) (report *gpuReport, attached int, err error) {
+	root, err := parseSMI(out)
+	report = &gpuReport{tool: "nvidia-smi", all: map[string]any{}, tree: map[string]any{}}
+	attached = -1
+	if root == nil {
+		return report, attached, err
+	}
+	gpus := []any{}
+	for _, e := range root.children {
+		if e.name == "gpu" {
+			report.gpus = append(report.gpus, e.facts())
+			gpus = append(gpus, e.gpu())
+			continue
+		}
+		if value, told := e.value(); told {
+			report.tree[e.name] = value
+		}
+		if n, err := strconv.Atoi(e.text); e.name == "attached_gpus" && err == nil && n >= 0 {
+			attached = n
+		}
+	}
+	report.tree["gpus"] = gpus
+	for property, found := range map[string]string{
+		"driver-version": root.version("driver_version", "driver", "kmd"),
+		"cuda-version":   root.version("cuda_version", "cuda"),
+	} {
+		if found != "" {
+			report.all[property] = found
+		}
+	}
+	return report, attached, err
+}
+
+// parseSMI reads the elements. With an error it returns those that were read,
+// or nil where it is no report at all.
+func parseSMI(out []byte) (*smiElement, error) {
 	start := bytes.Index(out, []byte("<?xml"))
 	if start < 0 {
-		return report, errors.New("nvidia-smi printed no XML")
+		return nil, errors.New("nvidia-smi printed no XML")
 	}
 	d := xml.NewDecoder(bytes.NewReader(printable(out[start:])))
 	d.Strict = false // process names may hold a bare &
-	var path []string
+	var path []*smiElement
+	var root *smiElement
 	for {
 		token, err := d.RawToken()
 		switch t := token.(type) {
 		case xml.StartElement:
-			if path = append(path, t.Name.Local); len(path) == 1 && t.Name.Local != "nvidia_smi_log" {
-				return report, fmt.Errorf("nvidia-smi printed XML of another kind, <%s>", head(t.Name.Local, 40))
+			e := &smiElement{name: t.Name.Local}
+			for _, a := range t.Attr {
+				if a.Name.Local == "id" {
+					e.id = a.Value
+				}
 			}
-			if len(path) == 2 && t.Name.Local == "gpu" {
-				report.gpus = append(report.gpus, "unknown")
+			switch {
+			case len(path) > maxSMIDepth:
+				return root, errors.New("nvidia-smi printed XML of too many levels")
+			case len(path) > 0:
+				parent := path[len(path)-1]
+				parent.children = append(parent.children, e)
+			case e.name != "nvidia_smi_log":
+				return nil, fmt.Errorf("nvidia-smi printed XML of another kind, <%s>", head(e.name, 40))
+			default:
+				root = e
 			}
+			path = append(path, e)
 		case xml.EndElement:
-			if len(path) == 0 || path[len(path)-1] != t.Name.Local {
-				return report, errors.New("nvidia-smi printed broken XML")
+			if len(path) == 0 || path[len(path)-1].name != t.Name.Local {
+				return root, errors.New("nvidia-smi printed broken XML")
 			}
 			if path = path[:len(path)-1]; len(path) == 0 {
-				return report, nil
+				return root, nil
 			}
 		case xml.CharData:
-			report.take(path, strings.TrimSpace(string(t)))
+			if text := strings.TrimSpace(string(t)); text != "" && len(path) > 0 {
+				path[len(path)-1].text += text
+			}
 		}
 		if err != nil {
-			return report, fmt.Errorf("nvidia-smi printed broken XML: %w", err)
+			return root, fmt.Errorf("nvidia-smi printed broken XML: %w", err)
 		}
 	}
 }
 
-// take keeps the text of the element that path leads to, if it is one of ours.
-// Drivers rename the elements of versions from time to time, so any name that
-// tells the same is taken.
-func (n *nvidiaReport) take(path []string, text string) {
-	if text == "" || absent(text) {
+// version is the text of the element of that name or, since drivers rename such
+// elements from time to time, of one whose name tells the same.
+func (e *smiElement) version(name string, words ...string) string {
+	found := ""
+	for _, c := range e.children {
+		alike := strings.HasSuffix(c.name, "version") &&
+			slices.ContainsFunc(words, func(word string) bool { return strings.Contains(c.name, word) })
+		switch {
+		case absent(c.text):
+		case c.name == name:
+			return c.text
+		case alike && found == "":
+			found = c.text
+		}
+	}
+	return found
+}
+
+// at follows names to an element; it is nil where there is none.
+func (e *smiElement) at(path ...string) *smiElement {
+	for _, name := range path {
+		i := -1
+		if e != nil {
+			i = slices.IndexFunc(e.children, func(c *smiElement) bool { return c.name == name })
+		}
+		if i < 0 {
+			return nil
+		}
+		e = e.children[i]
+	}
+	return e
+}
+
+// facts are the properties of a GPU.
+func (e *smiElement) facts() gpuFacts {
+	g := gpuFacts{}
+	for _, f := range []struct{ property, path string }{
+		{"name", "product_name"},
+		{"uuids", "uuid"},
+		{"mig", "mig_mode/current_mig"},
+		{"ecc", "ecc_mode/current_ecc"},
+		{"memory", "fb_memory_usage/total"},
+		{"temperature", "temperature/gpu_temp"},
+		// Each generation of the schema has another place for it.
+		{"power", "gpu_power_readings/average_power_draw"},
+		{"power", "gpu_power_readings/instant_power_draw"},
+		{"power", "gpu_power_readings/power_draw"},
+		{"power", "power_readings/power_draw"},
+		{"ecc-errors", "ecc_errors/volatile/double_bit/total"},
+	} {
+		found := e.at(strings.Split(f.path, "/")...)
+		if found == nil || absent(found.text) || g[f.property] != nil {
+			continue
+		}
+		switch f.property {
+		case "name", "uuids", "mig", "ecc":
+			g[f.property] = found.text
+		default:
+			if n, ok := measured(found.text); ok {
+				g[f.property] = n
+			}
+		}
+	}
+	e.countErrors(g)
+	if list := e.at("processes"); list != nil && (list.text == "" || !absent(list.text)) {
+		g["processes"] = float64(len(list.children))
+	}
+	return g
+}
+
+// countErrors counts the uncorrected errors since the driver was loaded, where the
+// GPU counts any and has not told their sum.
+func (e *smiElement) countErrors(g gpuFacts) {
+	counts := e.at("ecc_errors", "volatile")
+	if counts == nil || g["ecc-errors"] != nil {
 		return
 	}
-	switch {
-	case len(path) == 3 && path[1] == "gpu" && path[2] == "product_name":
-		n.gpus[len(n.gpus)-1] = text
-	case len(path) != 2:
-	case path[1] == "attached_gpus":
-		if count, err := strconv.Atoi(text); err == nil && count >= 0 {
-			n.attached = count
+	for _, c := range counts.children {
+		if n, ok := measured(c.text); ok && strings.Contains(c.name, "uncorrectable") {
+			sum, _ := g["ecc-errors"].(float64)
+			g["ecc-errors"] = sum + n
 		}
-	case path[1] == "cuda_version" || n.cuda == "" && isVersionOf(path[1], "cuda"):
-		n.cuda = text
-	case path[1] == "driver_version" || n.driver == "" && isVersionOf(path[1], "driver", "kmd"):
-		n.driver = text
 	}
 }
 
-func isVersionOf(element string, names ...string) bool {
-	for _, name := range names {
-		if strings.Contains(element, name) && strings.HasSuffix(element, "version") {
-			return true
+// gpu is a GPU's element for the report; what there may be several of is a list.
+func (e *smiElement) gpu() map[string]any {
+	all := map[string]any{"id": e.id}
+	for _, c := range e.children {
+		switch c.name {
+		case "processes", "mig_devices":
+			list := []any{}
+			for _, one := range c.children {
+				if value, told := one.value(); told {
+					list = append(list, value)
+				}
+			}
+			all[c.name] = list
+		default:
+			if value, told := c.value(); told {
+				all[c.name] = value
+			}
 		}
 	}
-	return false
+	return all
 }
 
-// absent tells whether a value says that there is none.
-func absent(value string) bool {
-	switch strings.Trim(value, "[]") {
-	case "N/A", "Not Found", "ERR!", "Unknown Error", "Requested functionality has been deprecated":
-		return true
+// value is an element for the report: text, a number where the text is one with
+// a unit, which is left out, or a map, in which several of one name are a list.
+func (e *smiElement) value() (any, bool) {
+	if len(e.children) == 0 {
+		if m := quantity.FindStringSubmatch(e.text); m != nil && m[2] != "" {
+			n, err := strconv.ParseFloat(m[1], 64)
+			return n, err == nil
+		}
+		return e.text, !absent(e.text)
 	}
-	return false
+	all := map[string]any{}
+	for _, c := range e.children {
+		value, told := c.value()
+		if !told {
+			continue
+		}
+		switch before := all[c.name].(type) {
+		case nil:
+			all[c.name] = value
+		case []any:
+			all[c.name] = append(before, value)
+		default:
+			all[c.name] = []any{before, value}
+		}
+	}
+	return all, len(all) > 0
+}
+
+// lowestCapability reads lines of a GPU's UUID and compute capability.
+func lowestCapability(csv string) (string, error) {
+	lowest := ""
+	for _, line := range linesOf(csv) {
+		uuid, capability, ok := strings.Cut(line, ",")
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		capability = strings.TrimSpace(capability)
+		if _, number := parseNumber(capability); !ok || !number {
+			return "", fmt.Errorf("nvidia-smi tells no compute capability of %s", head(strings.TrimSpace(uuid), 60))
+		}
+		if lowest == "" || compareCapabilities(capability, lowest) < 0 {
+			lowest = capability
+		}
+	}
+	if lowest == "" {
+		return "", errors.New("nvidia-smi tells no compute capability")
+	}
+	return lowest, nil
+}
+
+// compareCapabilities compares two versions of a major and a minor number.
+func compareCapabilities(a, b string) int {
+	majorA, minorA, _ := strings.Cut(a, ".")
+	majorB, minorB, _ := strings.Cut(b, ".")
+	number := func(s string) int { n, _ := strconv.Atoi(s); return n }
+	return cmp.Or(cmp.Compare(number(majorA), number(majorB)), cmp.Compare(number(minorA), number(minorB)))
 }
 
 // printable replaces what XML does not allow: names of processes hold anything.
@@ -103,48 +283,4 @@ func printable(b []byte) []byte {
 		}
 		return r
 	}, b)
-}
-
-// nvidiaFailures says what nvidia-smi means by what it prints, on either
-// stream, when it fails. The first that fits counts.
-func nvidiaFailures() []struct{ sign, meaning string } {
-	return []struct{ sign, meaning string }{
-		{"GPU is lost", "a GPU is lost: it has fallen off the bus"},
-		{"Unable to determine the device handle", "a GPU does not answer"},
-		{"Driver/library version mismatch", "the loaded driver and the NVIDIA library are of different versions"},
-		{"couldn't communicate with the NVIDIA driver", "the NVIDIA driver is not loaded"},
-		{"couldn't find libnvidia-ml", "the library libnvidia-ml.so is missing"},
-		{"No devices were found", "no NVIDIA device was found"},
-	}
-}
-
-// nvidiaFailure says why nvidia-smi has failed, or is empty where neither its
-// output nor its exit code says so.
-func nvidiaFailure(out Output) string {
-	printed := out.printed()
-	if out.ExitCode == 0 && bytes.Contains(out.Stdout, []byte("<nvidia_smi_log")) {
-		return "" // the report itself tells how many GPUs it lacks
-	}
-	for _, f := range nvidiaFailures() {
-		if strings.Contains(printed, f.sign) {
-			return f.meaning
-		}
-	}
-	switch out.ExitCode {
-	case 0:
-		return ""
-	case 6:
-		return "no NVIDIA device was found"
-	case 9:
-		return "the NVIDIA driver is not loaded"
-	case 12:
-		return "the library libnvidia-ml.so is missing"
-	case 14:
-		return "a GPU's infoROM is corrupted"
-	case 15:
-		return "a GPU is lost: it has fallen off the bus"
-	case 18:
-		return "the loaded driver and the NVIDIA library are of different versions"
-	}
-	return fmt.Sprintf("nvidia-smi: exit %d", out.ExitCode)
 }

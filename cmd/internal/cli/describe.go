@@ -213,7 +213,7 @@ func (a *adding) host(ctx context.Context, p *planner, q *runner.Question) (runn
 	s := a.edit.Spec()
 	q.Image, q.Ready = p.imageOf(on, info), s.Instance.Ready
 	place := runner.Place{Arch: info.Architecture, Type: info.Type}
-	return p.launcher(ctx, on, s, q.Image, place, lxd.Source{Fingerprint: info.Fingerprint})
+	return p.launcher(ctx, on, s, q.Image, place, nil, lxd.Source{Fingerprint: info.Fingerprint})
 }
 
 // replaceFile writes a file so that it is never seen half written.

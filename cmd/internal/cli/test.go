@@ -29,6 +29,8 @@ type testOptions struct {
 	timeout time.Duration
 	probe   string
 
+	requireGPU bool // what needs a GPU that there is not is no skip
+
 	// Of icepak validate only.
 	readmit bool // have Polar put a version into testing that is not there
 	narrow  bool // only checks, and what has failed, stand in the way of promotion
@@ -50,6 +52,10 @@ the testing channel is tested unless --serial names another.
 With POLAR_AUTH_TOKEN set, Polar is asked what has passed before, is told the
 verdicts, and with --promote promotes the version once every tracked check of every
 instance type has passed. A check that could not be evaluated is never posted.
+
+A check that needs a GPU is skipped on a remote that has none; with --require-gpu it
+could not be evaluated instead, which does not blame the image, but the run does not
+pass, and the version is not promoted. Where there is a GPU, the instance is given it.
 
 Other sources than the testing channel: --feed, --image, --path, --instance and
 --local.
@@ -97,12 +103,17 @@ a spec, 3 could not find out, 130 interrupted.`,
 	f.BoolVar(&opts.promote, "promote", false, "have Polar promote a version that has passed everything")
 	f.StringVar(&opts.keep, "keep", "never", "which instances are left running: never, failed, always")
 	opts.timeFlag(f)
+	opts.gpuFlag(f)
 	f.StringVar(&opts.probe, "probe", "", "the probe to use, a static linux `file`, instead of the embedded one")
 	return cmd
 }
 
 func (o *testOptions) timeFlag(f *pflag.FlagSet) {
 	f.DurationVar(&o.timeout, "timeout", 15*time.Minute, "how long one image may take in all")
+}
+
+func (o *testOptions) gpuFlag(f *pflag.FlagSet) {
+	f.BoolVar(&o.requireGPU, "require-gpu", false, "what needs a GPU where there is none is not skipped, but could not be found out (exit code 3)")
 }
 
 func (o *testOptions) fromEnv(env *Env) {

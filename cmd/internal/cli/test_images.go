@@ -104,7 +104,7 @@ func (p *planner) instanceJobs(ctx context.Context) ([]runner.Job, error) {
 		return nil, err
 	}
 	inst := host.Instance
-	job, err := p.untracked(ctx, on, productOf(inst.ImageProperties(), inst.Architecture()), inst.Architecture(), instanceImage(on, inst))
+	job, err := p.untracked(ctx, on, productOf(inst.ImageProperties(), inst.Architecture()), inst.Architecture(), instanceImage(on, inst), inst)
 	if err != nil {
 		return nil, err
 	}
@@ -140,11 +140,11 @@ func instanceImage(on *remote, inst *lxd.Instance) report.Image {
 // direct plans an image that comes from no feed.
 func (p *planner) direct(ctx context.Context, on *remote, img report.Image, product, arch string,
 	upload func(context.Context, *runner.Watch) (string, bool, error), files map[string]int64) ([]runner.Job, error) {
-	job, err := p.untracked(ctx, on, product, arch, img)
+	job, err := p.untracked(ctx, on, product, arch, img, nil)
 	if err != nil || job.Nothing != "" {
 		return []runner.Job{job.Job}, err
 	}
-	host, err := p.launcher(ctx, on, job.spec, img, job.place, lxd.Source{Fingerprint: img.Fingerprint})
+	host, err := p.launcher(ctx, on, job.spec, img, job.place, job.Checks, lxd.Source{Fingerprint: img.Fingerprint})
 	if err != nil {
 		return nil, err
 	}
@@ -161,8 +161,9 @@ type untrackedJob struct {
 }
 
 // untracked makes the job of an image that Polar does not know. product, where it
-// is known, finds the spec.
-func (p *planner) untracked(ctx context.Context, on *remote, product, arch string, img report.Image) (untrackedJob, error) {
+// is known, finds the spec. An instance that runs already has the remote's GPUs only
+// where one is among its devices.
+func (p *planner) untracked(ctx context.Context, on *remote, product, arch string, img report.Image, running *lxd.Instance) (untrackedJob, error) {
 	s, err := p.specs.forProduct(product)
 	if err != nil {
 		return untrackedJob{}, err
@@ -175,7 +176,11 @@ func (p *planner) untracked(ctx context.Context, on *remote, product, arch strin
 	if err != nil {
 		return untrackedJob{}, err
 	}
-	place := runner.Place{Arch: arch, Type: img.Type, GPUs: gpus}
+	where := "on " + on.name
+	if running != nil && !running.HasGPU() {
+		gpus, where = nil, "in "+running.Name()
+	}
+	place := p.place(arch, img.Type, where, gpus)
 	return untrackedJob{runner.NewJob(img, s, place, wanted, nil, p.opts.timeout), s, place}, nil
 }
 

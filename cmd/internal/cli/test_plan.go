@@ -257,12 +257,12 @@ func (p *planner) feedJob(ctx context.Context, key, serial, typ string, on *remo
 		return runner.Job{}, err
 	}
 	image := report.Image{Product: key, Serial: serial, Type: typ, Remote: on.name, Fingerprint: img.Fingerprint}
-	place := runner.Place{Arch: archOf(key), Type: typ, GPUs: gpus}
+	place := p.place(archOf(key), typ, "on "+on.name, gpus)
 	job := runner.NewJob(image, s, place, w, record, p.opts.timeout)
 	if job.Nothing != "" {
 		return job, nil
 	}
-	host, err := p.launcher(ctx, on, s, image, place, lxd.Source{Fingerprint: img.Fingerprint, Server: p.feed.URL})
+	host, err := p.launcher(ctx, on, s, image, place, job.Checks, lxd.Source{Fingerprint: img.Fingerprint, Server: p.feed.URL})
 	if err == nil {
 		host.Files = map[string]int64{img.Metadata.FileType: img.Metadata.Size, img.Root.FileType: img.Root.Size}
 		job.Host = host
@@ -280,15 +280,20 @@ func (p *planner) need(key, serial string, types []string) need {
 }
 
 // gpusFor looks for GPUs where the spec has a check that depends on one.
-func gpusFor(ctx context.Context, s *spec.Spec, server *lxd.Server) ([]string, error) {
+func gpusFor(ctx context.Context, s *spec.Spec, server *lxd.Server) ([]lxd.GPU, error) {
 	if !runner.NeedsGPU(s) {
 		return nil, nil
 	}
-	return server.GPUVendors(ctx)
+	return server.GPUs(ctx)
 }
 
-// launcher is the host of an image that is launched.
-func (p *planner) launcher(ctx context.Context, on *remote, s *spec.Spec, img report.Image, place runner.Place, src lxd.Source) (*runner.Remote, error) {
+// place is where a job's checks are evaluated. where says whose the GPUs are.
+func (p *planner) place(arch, typ, where string, gpus []lxd.GPU) runner.Place {
+	return runner.Place{Arch: arch, Type: typ, GPUs: gpus, Where: where, RequireGPU: p.opts.requireGPU}
+}
+
+// launcher is the host of an image that is launched, with what its checks need.
+func (p *planner) launcher(ctx context.Context, on *remote, s *spec.Spec, img report.Image, place runner.Place, all []runner.Check, src lxd.Source) (*runner.Remote, error) {
 	probe, err := p.probe(place.Arch)
 	if err != nil {
 		return nil, err
@@ -297,7 +302,7 @@ func (p *planner) launcher(ctx context.Context, on *remote, s *spec.Spec, img re
 		p.warn("what earlier runs left on %s is not cleaned up: %v", on.name, err)
 	}
 	req := lxd.Request{Type: place.Type, Source: src, Profiles: s.Instance.Profiles, Config: s.Instance.Config, Devices: s.Instance.Devices}
-	runner.AddGPU(&req, place.GPUs)
+	runner.AddGPU(&req, on.server.HasExtension, place.GPUs, all)
 	return &runner.Remote{
 		Server: on.server, Name: runner.InstanceName(img.Product), Request: req,
 		Owner: p.owner, Keep: runner.Keep(p.opts.keep), Probe: probe,
@@ -314,8 +319,7 @@ func (p *planner) localJobs() ([]runner.Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	job := runner.NewJob(machine(), s,
-		runner.Place{Arch: runtime.GOARCH, Type: "machine", GPUs: runner.LocalGPUs()}, wanted, nil, p.opts.timeout)
+	job := runner.NewJob(machine(), s, p.place(runtime.GOARCH, "machine", "", runner.LocalGPUs()), wanted, nil, p.opts.timeout)
 	job.Host, err = localHost()
 	return []runner.Job{job}, err
 }

@@ -48,11 +48,11 @@ func newDaemon(t *testing.T) *daemon {
 		}
 		switch r.URL.Path {
 		case "/1.0":
-			fmt.Fprintf(w, `{"type":"sync","status_code":200,"metadata":{"auth":%q,"environment":{"server":"lxd","server_version":"5.0.2","driver":"lxc | qemu","architectures":["aarch64","armv7l"]}}}`, auth)
+			fmt.Fprintf(w, `{"type":"sync","status_code":200,"metadata":{"auth":%q,"api_extensions":["gpu_cdi"],"environment":{"server":"lxd","server_version":"5.0.2","driver":"lxc | qemu","architectures":["aarch64","armv7l"]}}}`, auth)
 		case "/1.0/projects/testing":
 			fmt.Fprint(w, `{"type":"sync","status_code":200,"metadata":{}}`)
 		case "/1.0/resources":
-			fmt.Fprint(w, `{"type":"sync","status_code":200,"metadata":{"gpu":{"cards":[{"vendor_id":"10de"},{"vendor_id":"1a03"},{"vendor_id":"1002"},{"vendor_id":"10DE"}]}}}`)
+			fmt.Fprint(w, `{"type":"sync","status_code":200,"metadata":{"gpu":{"cards":[{"vendor_id":"10de","pci_address":"0000:41:00.0","driver":"nvidia"},{"vendor_id":"1a03"},{"vendor_id":"1002","pci_address":"0000:03:00.0","driver":"amdgpu"},{"vendor_id":"10DE","pci_address":"0000:07:00.0","driver":"vfio-pci"}]}}}`)
 		default:
 			w.WriteHeader(http.StatusNotFound)
 			fmt.Fprint(w, `{"type":"error","error_code":404,"error":"Not Found"}`)
@@ -109,8 +109,12 @@ func TestConnectOverTLS(t *testing.T) {
 			if s.Name() != "rack1" || s.Version() != "5.0.2" || s.IsIncus() || !s.SupportsVM() || s.Fingerprint() != d.fingerprint || s.Architectures()[0] != "arm64" {
 				t.Errorf("got %+v", s.info)
 			}
-			if vendors, err := s.GPUVendors(t.Context()); err != nil || fmt.Sprint(vendors) != "[amd nvidia]" {
-				t.Errorf("GPUs: %v, %v", vendors, err)
+			const want = "[{amd 0000:03:00.0 amdgpu} {nvidia 0000:07:00.0 vfio-pci} {nvidia 0000:41:00.0 nvidia}]"
+			if gpus, err := s.GPUs(t.Context()); err != nil || fmt.Sprint(gpus) != want {
+				t.Errorf("GPUs: %v, %v", gpus, err)
+			}
+			if !s.HasExtension("gpu_cdi") || s.HasExtension("gpu_cdi_amd") {
+				t.Error("it has other extensions than it says")
 			}
 		})
 	}
@@ -146,7 +150,7 @@ func TestConnectionsAreKept(t *testing.T) {
 	}
 	defer s.Close()
 	for range 3 {
-		if _, err := s.GPUVendors(t.Context()); err != nil {
+		if _, err := s.GPUs(t.Context()); err != nil {
 			t.Error(err)
 		}
 		inst := &Instance{server: s, name: "nosuch"}

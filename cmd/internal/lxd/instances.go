@@ -38,6 +38,10 @@ func (s *Server) Instance(ctx context.Context, name string) (*Instance, error) {
 			properties[key] = value
 		}
 	}
+	gpu := false
+	for _, device := range found.ExpandedDevices {
+		gpu = gpu || device["type"] == "gpu"
+	}
 	return &Instance{
 		server:       s,
 		name:         name,
@@ -45,6 +49,7 @@ func (s *Server) Instance(ctx context.Context, name string) (*Instance, error) {
 		typ:          found.Type,
 		properties:   properties,
 		image:        found.Config["volatile.base_image"],
+		gpu:          gpu,
 	}, nil
 }
 

@@ -181,26 +181,3 @@ func architecture(name string) string {
 func (s *Server) SupportsVM() bool {
 	return slices.Contains(strings.Fields(s.info.Environment.Driver), "qemu")
 }
-
-// GPUVendors returns whose GPUs the server has: amd, nvidia, in this order.
-func (s *Server) GPUVendors(ctx context.Context) ([]string, error) {
-	var resources *api.Resources
-	err := s.call(ctx, func(c client.InstanceServer) (err error) {
-		resources, err = c.GetServerResources()
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("resources of remote %s: %w", s.name, err)
-	}
-	var vendors []string
-	for _, card := range resources.GPU.Cards {
-		switch strings.ToLower(card.VendorID) {
-		case "10de":
-			vendors = append(vendors, "nvidia")
-		case "1002":
-			vendors = append(vendors, "amd")
-		}
-	}
-	slices.Sort(vendors)
-	return slices.Compact(vendors), nil
-}

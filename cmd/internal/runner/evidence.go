@@ -96,6 +96,9 @@ func (e *evidence) done(name string) {
 func (e *evidence) decided(name string) *report.CheckResult {
 	for _, c := range e.job.Checks {
 		if o, ok := e.outcomes[name]; ok && c.Name == name {
+			if c.Unknown {
+				o = c.skipped()
+			}
 			return &report.CheckResult{Name: name, Title: c.Title, Source: c.Source,
 				Outcome: confirmed(o, e.results[name]), Results: e.results[name]}
 		}
@@ -167,7 +170,7 @@ func undecided(cs []Check, v checks.Verdict, reason string) []report.CheckResult
 		case c.Earlier && !c.Again:
 			res.Earlier, res.Verdict = true, checks.Pass
 		case c.Skip != "":
-			res.Verdict, res.Reason = checks.Skip, c.Skip
+			res.Outcome = c.skipped()
 		default:
 			res.Verdict, res.Reason = v, reason
 		}

@@ -2,9 +2,6 @@ package runner
 
 import (
 	"context"
-	"maps"
-	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -31,43 +28,6 @@ func InstanceName(product string) string {
 		middle = "image"
 	}
 	return "icepak-" + middle + "-" + newRunID()
-}
-
-// AddGPU gives the instance the remote's GPUs, which checks were found to depend on.
-// What the spec says of devices stays.
-func AddGPU(req *lxd.Request, vendors []string) {
-	if len(vendors) == 0 {
-		return
-	}
-	req.Devices, req.Config = maps.Clone(req.Devices), maps.Clone(req.Config)
-	for _, d := range req.Devices {
-		if d["type"] == "gpu" {
-			return
-		}
-	}
-	if req.Devices == nil {
-		req.Devices = map[string]map[string]string{}
-	}
-	req.Devices["icepak-gpu"] = map[string]string{"type": "gpu"}
-	if slices.Contains(vendors, "nvidia") && req.Type == "container" {
-		if req.Config == nil {
-			req.Config = map[string]string{}
-		}
-		if _, set := req.Config["nvidia.runtime"]; !set {
-			req.Config["nvidia.runtime"] = "true"
-		}
-	}
-}
-
-// LocalGPUs lists the vendors whose kernel driver this machine runs.
-func LocalGPUs() []string {
-	var vendors []string
-	for _, d := range []struct{ vendor, path string }{{"nvidia", "/proc/driver/nvidia/version"}, {"amd", "/sys/module/amdgpu"}} {
-		if _, err := os.Stat(d.path); err == nil {
-			vendors = append(vendors, d.vendor)
-		}
-	}
-	return vendors
 }
 
 // A Leftover is an instance whose run is no more.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/upmaru/icepak/cmd/internal/lxd"
 	"github.com/upmaru/icepak/cmd/internal/polar"
 	"github.com/upmaru/icepak/cmd/internal/report"
 	"github.com/upmaru/icepak/spec"
@@ -23,7 +24,11 @@ type Wanted struct {
 type Place struct {
 	Arch string
 	Type string
-	GPUs []string // vendors that the remote has
+	GPUs []lxd.GPU // that the remote has
+	// Where is of GPUs, for people: on rack1. Empty: here.
+	Where string
+	// RequireGPU: what a GPU is missing for is not skipped, but could not be found out.
+	RequireGPU bool
 }
 
 // Checks returns the checks of the spec as a job's, those skipped whose
@@ -31,10 +36,16 @@ type Place struct {
 func Checks(s *spec.Spec, p Place) []Check {
 	var all []Check
 	for _, c := range s.Checks {
+		check := Check{Check: c.Check, Source: c.Source, Required: c.Required, GPU: c.When.GPU, Again: true}
 		if reason := p.without(c.When); reason != "" {
-			c.Skip = reason
+			check.Skip = reason
+		} else if c.When.GPU != "" {
+			check.Skip = p.withoutGPU(c.When.GPU)
+			if check.Unknown = check.Skip != "" && p.RequireGPU; check.Unknown {
+				check.Skip += " (--require-gpu)"
+			}
 		}
-		all = append(all, Check{Check: c.Check, Source: c.Source, Required: c.Required, Again: true})
+		all = append(all, check)
 	}
 	skipDependants(all)
 	return all
@@ -47,31 +58,22 @@ func skipDependants(all []Check) {
 			for _, need := range all[i].Needs {
 				k := slices.IndexFunc(all, func(c Check) bool { return c.Name == need })
 				if k >= 0 && all[k].Skip != "" && all[i].Skip == "" {
-					all[i].Skip = fmt.Sprintf("needs %s, which is skipped", need)
+					all[i].Skip = fmt.Sprintf("needs %s, which is %s", need, all[k].left())
 				}
 			}
 		}
 	}
 }
 
-// without says what of the condition does not hold, or nothing.
+// without says what of the condition, but for its GPU, does not hold, or nothing.
 func (p Place) without(w spec.When) string {
 	switch {
-	case w.GPU == "any" && len(p.GPUs) == 0:
-		return "no GPU here"
-	case w.GPU != "" && w.GPU != "any" && !slices.Contains(p.GPUs, w.GPU):
-		return fmt.Sprintf("no %s GPU here", w.GPU)
 	case len(w.Type) > 0 && !slices.Contains(w.Type, p.Type):
 		return fmt.Sprintf("only for %s", strings.Join(w.Type, ", "))
 	case len(w.Arch) > 0 && !spec.MatchAny(w.Arch, p.Arch):
 		return fmt.Sprintf("only for %s", strings.Join(w.Arch, ", "))
 	}
 	return ""
-}
-
-// NeedsGPU tells whether the conditions of the spec ask for a GPU.
-func NeedsGPU(s *spec.Spec) bool {
-	return slices.ContainsFunc(s.Checks, func(c spec.Check) bool { return c.When.GPU != "" })
 }
 
 // A Record is Polar's knowledge of one version.
@@ -143,7 +145,7 @@ func (r *Record) mark(job *Job, force bool) {
 		c.ID = r.ids[c.Name]
 		c.Earlier = r.passed[Gate{Type: job.Image.Type, Check: c.Name}]
 		c.Again = force || !c.Earlier
-		if c.Skip != "" {
+		if c.Skip != "" && !c.Unknown {
 			r.version.dropGate(job.Image.Type, *c)
 		}
 	}
@@ -199,6 +201,9 @@ func nothing(all []Check) string {
 		if c.Earlier {
 			earlier++
 		}
+	}
+	if slices.ContainsFunc(all, func(c Check) bool { return c.Unknown && c.Again }) {
+		return "no check can be evaluated; nothing is launched"
 	}
 	if earlier == 0 {
 		return "every check is skipped; nothing is launched"

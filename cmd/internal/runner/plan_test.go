@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -45,8 +44,8 @@ func TestJobsRunWhatIsLeftAndWhatThatNeeds(t *testing.T) {
 		nothing bool
 	}{
 		{"all of it", place, Wanted{}, nil, "a b", "gpu after vm arm", false},
-		{"with a GPU", Place{Arch: "amd64", Type: "container", GPUs: []string{"nvidia"}}, Wanted{}, nil, "a b gpu after", "vm arm", false},
-		{"another GPU", Place{Arch: "amd64", Type: "container", GPUs: []string{"amd"}}, Wanted{}, nil, "a b", "gpu after vm arm", false},
+		{"with a GPU", Place{Arch: "amd64", Type: "container", GPUs: []lxd.GPU{{Vendor: "nvidia", Driver: "nvidia"}}}, Wanted{}, nil, "a b gpu after", "vm arm", false},
+		{"another GPU", Place{Arch: "amd64", Type: "container", GPUs: []lxd.GPU{{Vendor: "amd", Driver: "amdgpu"}}}, Wanted{}, nil, "a b", "gpu after vm arm", false},
 		{"a virtual machine", Place{Arch: "arm64", Type: "virtual-machine"}, Wanted{}, nil, "a b vm arm", "gpu after", false},
 		{"a part", place, Wanted{Checks: []string{"a"}}, nil, "a", "", false},
 		{"what is left, and what that needs", place, Wanted{}, record("a"), "a b", "gpu after vm arm", false},
@@ -75,31 +74,6 @@ func TestJobsRunWhatIsLeftAndWhatThatNeeds(t *testing.T) {
 			}
 			if (job.Nothing != "") != tt.nothing {
 				t.Errorf("nothing to do: %q", job.Nothing)
-			}
-		})
-	}
-}
-
-func TestAGPUIsAddedWhereTheRemoteHasOneAndTheSpecNamesNone(t *testing.T) {
-	for _, tt := range []struct {
-		name    string
-		vendors []string
-		req     lxd.Request
-		want    string
-	}{
-		{"nvidia, container", []string{"nvidia"}, lxd.Request{Type: "container"}, "map[icepak-gpu:map[type:gpu]] map[nvidia.runtime:true]"},
-		{"nvidia, virtual machine", []string{"nvidia"}, lxd.Request{Type: "virtual-machine"}, "map[icepak-gpu:map[type:gpu]] map[]"},
-		{"amd", []string{"amd"}, lxd.Request{Type: "container"}, "map[icepak-gpu:map[type:gpu]] map[]"},
-		{"none", nil, lxd.Request{Type: "container"}, "map[] map[]"},
-		{"the spec has its own", []string{"nvidia"}, lxd.Request{Type: "container", Devices: map[string]map[string]string{"g": {"type": "gpu", "id": "1"}}},
-			"map[g:map[id:1 type:gpu]] map[]"},
-		{"the spec decides on the runtime", []string{"nvidia"}, lxd.Request{Type: "container", Config: map[string]string{"nvidia.runtime": "false"}},
-			"map[icepak-gpu:map[type:gpu]] map[nvidia.runtime:false]"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			AddGPU(&tt.req, tt.vendors)
-			if got := fmt.Sprintf("%v %v", tt.req.Devices, tt.req.Config); got != tt.want {
-				t.Errorf("got %s, want %s", got, tt.want)
 			}
 		})
 	}

@@ -142,6 +142,8 @@ func (g *instance) start(ctx context.Context) error {
 	switch {
 	case errors.As(err, &failed) && failed.ImageFault:
 		return &ImageFault{Reason: "the image does not start: " + firstLine(lxcErrors(failed.Log))}
+	case err != nil && gpuRefused(err):
+		return fmt.Errorf("the server cannot give the instance its GPU: %w", err)
 	case err != nil:
 		return fmt.Errorf("start the instance: %w", err)
 	}

@@ -76,6 +76,27 @@ type Check struct {
 	Earlier bool
 	// Again: it is evaluated in this run.
 	Again bool
+	// GPU is whose it needs: nvidia, amd, any. Empty: none.
+	GPU string
+	// Unknown: what Skip says keeps us from finding out, so that its verdict is an
+	// error.
+	Unknown bool
+}
+
+// left says how a check stands that is not evaluated.
+func (c Check) left() string {
+	if c.Unknown {
+		return "not evaluated"
+	}
+	return "skipped"
+}
+
+// skipped is the outcome of a check that is not evaluated.
+func (c Check) skipped() checks.Outcome {
+	if c.Unknown {
+		return checks.Outcome{Verdict: checks.Error, Reason: c.Skip}
+	}
+	return checks.Outcome{Verdict: checks.Skip, Reason: c.Skip}
 }
 
 // Keep says which guests are left running.
