@@ -260,9 +260,14 @@ func (p *planner) feedJob(ctx context.Context, key, serial, typ string, on *remo
 	place := runner.Place{Arch: archOf(key), Type: typ, GPUs: gpus}
 	job := runner.NewJob(image, s, place, w, record, p.opts.timeout)
 	if job.Nothing == "" {
-		job.Host, err = p.launcher(ctx, on, s, image, place, lxd.Source{Fingerprint: img.Fingerprint, Server: p.feed.URL})
+		host, err := p.launcher(ctx, on, s, image, place, lxd.Source{Fingerprint: img.Fingerprint, Server: p.feed.URL})
+		if err != nil {
+			return job, err
+		}
+		host.Requirements = p.feed.Requirements(key)
+		job.Host = host
 	}
-	return job, err
+	return job, nil
 }
 
 // need is what the version asks of the server that it is launched on.
@@ -296,6 +301,7 @@ func (p *planner) launcher(ctx context.Context, on *remote, s *spec.Spec, img re
 	return &runner.Remote{
 		Server: on.server, Name: runner.InstanceName(img.Product), Request: req,
 		Owner: p.owner, Keep: runner.Keep(p.opts.keep), Probe: probe,
+		Agent: runner.AgentWait{Limit: time.Duration(runner.ReadyFor(s.Instance.Ready, place.Type).Timeout)},
 	}, nil
 }
 

@@ -52,6 +52,40 @@ func (i *Instance) Status(ctx context.Context) (string, error) {
 	return found.Status, nil
 }
 
+// A State is what an instance is at. Agent tells of a virtual machine that the
+// server reaches its agent, without which nothing in it can be.
+type State struct {
+	Status string // Running, Stopped, Error …
+	Agent  bool
+}
+
+// State returns what the instance is at. Unlike Status, it has the server ask the
+// guest.
+func (i *Instance) State(ctx context.Context) (State, error) {
+	var state *api.InstanceState
+	err := i.server.call(ctx, func(c client.InstanceServer) (err error) {
+		state, _, err = c.GetInstanceState(i.name)
+		return err
+	})
+	if err != nil {
+		return State{}, i.wrap("state", err)
+	}
+	return State{Status: state.Status, Agent: state.Processes >= 0}, nil
+}
+
+// SecureBoot tells whether the virtual machine boots only what is signed.
+func (i *Instance) SecureBoot(ctx context.Context) (bool, error) {
+	found, err := i.server.instance(ctx, i.server.project, i.name)
+	if err != nil {
+		return false, i.wrap("configuration", err)
+	}
+	if mode := found.ExpandedConfig["boot.mode"]; mode != "" {
+		return mode == "uefi-secureboot", nil
+	}
+	secure := found.ExpandedConfig["security.secureboot"]
+	return secure != "false", nil
+}
+
 // Start starts the instance. A failure is a *StartError. A success does not
 // mean that the guest stays up: Status tells.
 func (i *Instance) Start(ctx context.Context) error {

@@ -182,6 +182,11 @@ func (s *Server) SupportsVM() bool {
 	return slices.Contains(strings.Fields(s.info.Environment.Driver), "qemu")
 }
 
+// HasExtension tells whether the server's API has the extension of that name.
+func (s *Server) HasExtension(name string) bool {
+	return slices.Contains(s.info.APIExtensions, name)
+}
+
 // GPUVendors returns whose GPUs the server has: amd, nvidia, in this order.
 func (s *Server) GPUVendors(ctx context.Context) ([]string, error) {
 	var resources *api.Resources

@@ -22,15 +22,16 @@ type Remote struct {
 	Owner   Owner
 	Keep    Keep
 	Probe   Program // for the image's architecture
+	// Requirements are what the image's feed says that it asks of an instance.
+	Requirements map[string]string
+	// Agent is how patiently a virtual machine's agent is waited for.
+	Agent AgentWait
 	// Upload, where set, brings the image to the server before it is launched,
 	// and returns its fingerprint and whether it was not there before.
 	Upload func(ctx context.Context, w *Watch) (fingerprint string, fresh bool, err error)
 }
 
 var _ Host = (*Remote)(nil)
-
-// agentTime is how long a virtual machine's agent may take to answer.
-const agentTime = 4 * time.Minute
 
 // Launch creates the instance, pushes the probe into it, and starts it.
 func (r *Remote) Launch(ctx context.Context, w *Watch) (Guest, error) {
@@ -60,7 +61,7 @@ func (r *Remote) Launch(ctx context.Context, w *Watch) (Guest, error) {
 		return g, err
 	}
 	if vm {
-		return g, g.pushToAgent(ctx, r.Probe)
+		return g, g.settle(ctx, r.Agent.orDefaults(), r.Probe)
 	}
 	return g, nil
 }
@@ -74,6 +75,9 @@ func (r *Remote) create(ctx context.Context, g *instance, w *Watch) error {
 		req.Config = map[string]string{}
 	}
 	maps.Copy(req.Config, r.Owner.labels(r.Keep))
+	if err := r.meetRequirements(ctx, &req); err != nil {
+		return err
+	}
 	inst, err := r.Server.Create(ctx, req, func(p lxd.Progress) {
 		if p.Stage == "download" {
 			w.Begin(report.Fetch)
@@ -105,6 +109,9 @@ var _ Host = (*Running)(nil)
 func (r *Running) Launch(ctx context.Context, w *Watch) (Guest, error) {
 	g := &instance{server: r.Server, inst: r.Instance, probePath: "/tmp/icepak-probe-" + newRunID()}
 	w.Begin(report.Create)
+	if r.Instance.Type() == "virtual-machine" {
+		return g, g.place(ctx, r.Probe, g.probePath, "/run/icepak-probe-"+newRunID(), "/icepak-probe-"+newRunID())
+	}
 	return g, g.push(ctx, r.Probe)
 }
 
@@ -138,29 +145,6 @@ func (g *instance) start(ctx context.Context) error {
 		return fmt.Errorf("start the instance: %w", err)
 	}
 	return nil
-}
-
-// pushToAgent pushes the probe once the virtual machine's agent answers.
-func (g *instance) pushToAgent(ctx context.Context, probe Program) error {
-	wait, cancel := context.WithTimeout(ctx, agentTime)
-	defer cancel()
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		err := g.push(wait, probe)
-		var starting *lxd.AgentError
-		if !errors.As(err, &starting) && wait.Err() == nil {
-			return err
-		}
-		select {
-		case <-wait.Done():
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return &ImageFault{Reason: fmt.Sprintf("the agent in the virtual machine did not answer within %s", agentTime)}
-		case <-tick.C:
-		}
-	}
 }
 
 // Probe runs the probe in one exec: the plan goes in, and events come out.
@@ -214,7 +198,7 @@ func (g *instance) knock(ctx context.Context, silence error) error {
 	switch {
 	case strings.Contains(answer.String(), `"event":`):
 		return fmt.Errorf("%w: %w", ErrLost, silence)
-	case !errors.Is(err, context.DeadlineExceeded):
+	case !isSilence(ctx, err):
 		return errors.Join(silence, err)
 	}
 	status, err := g.inst.Status(ctx)
