@@ -34,6 +34,7 @@ func newVMSite(t *testing.T, s *fakevm.Server, roots ...string) *vmSite {
 			t.Fatal(err)
 		}
 	}
+	addr := s.Start(t)
 	spec := filepath.Join(t.TempDir(), "spec.yaml")
 	text := "instance: {ready: {system: false, timeout: 50ms}}\nchecks:\n  works:\n    command: {\"true\": {exit-status: 0}}\n"
 	if err := os.WriteFile(spec, []byte(text), 0o600); err != nil {
@@ -41,24 +42,27 @@ func newVMSite(t *testing.T, s *fakevm.Server, roots ...string) *vmSite {
 	}
 	password := strings.TrimSpace(p.must("password", "--generate"))
 	p.must("check", "add", "works")
-	p.must("cluster", "add", "here", "--endpoint", s.Start(t), "--arch", runtime.GOARCH)
+	p.must("cluster", "add", "here", "--endpoint", addr, "--arch", runtime.GOARCH)
 	p.must("product", "add", vmProduct, "--requirement", "secureboot=false")
 	p.must("version", "import", p.build, "--product", vmProduct, "--serial", polarSerial, "--test")
 	url := p.serve()
 	p.vars = map[string]string{
-		"POLAR_ENDPOINT": url, "POLAR_AUTH_TOKEN": password, "SPEC": spec,
+		"POLAR_ENDPOINT": url, "POLAR_AUTH_TOKEN": password, "SPEC": spec, "REMOTE": addr,
 		"TESTING_IMAGE_SERVER": strings.TrimSpace(p.must("space", "add", "--channel", "testing", "--type", "lxd", "--url", url)),
 	}
 	return p
 }
 
-// test runs icepak test for the version.
-func (p *vmSite) test() (said string, code int) {
+// test runs icepak test for the version, or as the arguments say.
+func (p *vmSite) test(args ...string) (said string, code int) {
 	p.t.Helper()
+	if len(args) == 0 {
+		args = []string{vmProduct, "--promote"}
+	}
 	var out strings.Builder
 	env := p.env(strings.NewReader(""), &out, &out)
 	env.Getenv = func(name string) string { return p.vars[name] }
-	code = Run(p.t.Context(), []string{"test", vmProduct, "--promote", "--spec", p.vars["SPEC"]}, env)
+	code = Run(p.t.Context(), append([]string{"test", "--spec", p.vars["SPEC"]}, args...), env)
 	return out.String(), code
 }
 
@@ -111,14 +115,25 @@ func TestBothTypesOfAVersionCountForItsPromotion(t *testing.T) {
 }
 
 func TestAFeedsDiskIsLaunchedByItsFingerprint(t *testing.T) {
-	s := &fakevm.Server{}
+	s := &fakevm.Server{Unsigned: true, Metadata: map[string]string{"requirements.secureboot": "false"}}
 	p := newVMSite(t, s, "disk.qcow2")
 	if said, code := p.test(); code != exitOK {
 		t.Fatalf("exit %d: %s", code, said)
 	}
 	sum := sha256.Sum256([]byte("incus.tar.xzdisk.qcow2")) // the files' contents
-	post := s.Made()[0]
-	if want := hex.EncodeToString(sum[:]); post.Source.Fingerprint != want || post.Type != "virtual-machine" {
-		t.Errorf("launched a %s of %s, want %s", post.Type, post.Source.Fingerprint, want)
+	want := hex.EncodeToString(sum[:])
+	launched := func() {
+		t.Helper()
+		made := s.Made()
+		if post := made[len(made)-1]; post.Source.Fingerprint != want || post.Type != "virtual-machine" {
+			t.Errorf("launched a %s of %s, want %s", post.Type, post.Source.Fingerprint, want)
+		}
 	}
+	launched()
+
+	// The same files without a feed: what they require is in their metadata.
+	if said, code := p.test("--path", p.build, "--remote", p.vars["REMOTE"]); code != exitOK {
+		t.Fatalf("exit %d: %s", code, said)
+	}
+	launched()
 }

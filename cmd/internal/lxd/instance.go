@@ -52,25 +52,28 @@ func (i *Instance) Status(ctx context.Context) (string, error) {
 	return found.Status, nil
 }
 
-// A State is what an instance is at. Agent tells of a virtual machine that the
-// server reaches its agent, without which nothing in it can be.
+// A State is what an instance is at the moment.
 type State struct {
-	Status string // Running, Stopped, Error …
-	Agent  bool
+	Status string // Running, Stopped, Frozen, Error …
+	// Init is the process that the guest runs in, on the server: another one each
+	// time it is started. It is zero where none runs.
+	Init int64
+	// Agent tells that the guest answers the server. A virtual machine does not
+	// until its agent has started.
+	Agent bool
 }
 
-// State returns what the instance is at. Unlike Status, it has the server ask the
-// guest.
+// State returns what the instance is, and which of its starts this is.
 func (i *Instance) State(ctx context.Context) (State, error) {
-	var state *api.InstanceState
-	err := i.server.call(ctx, func(c client.InstanceServer) (err error) {
-		state, _, err = c.GetInstanceState(i.name)
+	var now State
+	err := i.server.call(ctx, func(c client.InstanceServer) error {
+		found, _, err := c.GetInstanceState(i.name)
+		if err == nil {
+			now = State{Status: found.Status, Init: found.Pid, Agent: found.Processes >= 0}
+		}
 		return err
 	})
-	if err != nil {
-		return State{}, i.wrap("state", err)
-	}
-	return State{Status: state.Status, Agent: state.Processes >= 0}, nil
+	return now, i.wrap("state", err)
 }
 
 // SecureBoot tells whether the virtual machine boots only what is signed.

@@ -35,7 +35,7 @@ var _ Host = (*Remote)(nil)
 
 // Launch creates the instance, pushes the probe into it, and starts it.
 func (r *Remote) Launch(ctx context.Context, w *Watch) (Guest, error) {
-	g := &instance{server: r.Server, probePath: "/icepak-probe", owned: true}
+	g := &instance{server: r.Server, probePath: "/icepak-probe", owned: true, agent: r.Agent.orDefaults()}
 	if r.Upload != nil {
 		w.Begin(report.Fetch)
 		fingerprint, fresh, err := r.Upload(ctx, w)
@@ -61,7 +61,7 @@ func (r *Remote) Launch(ctx context.Context, w *Watch) (Guest, error) {
 		return g, err
 	}
 	if vm {
-		return g, g.settle(ctx, r.Agent.orDefaults(), r.Probe)
+		return g, g.pushToAgent(ctx, r.Probe)
 	}
 	return g, nil
 }
@@ -122,7 +122,8 @@ type instance struct {
 	owned     bool          // launched by us, and so ours to delete
 	probePath string
 	probe     []string // its command line
-	image     string   // fingerprint of an image that was brought only for this guest
+	agent     AgentWait
+	image     string // fingerprint of an image that was brought only for this guest
 }
 
 func (g *instance) push(ctx context.Context, probe Program) error {

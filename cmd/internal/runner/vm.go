@@ -120,14 +120,15 @@ func (a AgentWait) orDefaults() AgentWait {
 // restarts itself is seen so on the way.
 const stopsSeen = 3
 
-// settle brings the probe into a virtual machine that has just started, once its
+// pushToAgent brings the probe into a virtual machine that has just started, once its
 // agent answers. Only a server that answers for a guest that does not proves that
 // the image is to blame.
-func (g *instance) settle(ctx context.Context, wait AgentWait, probe Program) error {
+func (g *instance) pushToAgent(ctx context.Context, probe Program) error {
+	wait := g.agent
 	began, heard, stops := time.Now(), time.Now(), 0
 	for {
 		var slow error // the agent answers, but the probe is not there yet
-		state, err := g.state(ctx, wait)
+		state, err := g.state(ctx)
 		if err == nil {
 			heard = time.Now()
 		}
@@ -140,18 +141,18 @@ func (g *instance) settle(ctx context.Context, wait AgentWait, probe Program) er
 			}
 		case state.Status == "Stopped":
 			if stops++; stops == stopsSeen {
-				return &ImageFault{Reason: "the guest stopped by itself, " + g.lastWords(ctx)}
+				return &ImageFault{Reason: "the guest stopped by itself, " + cmp.Or(g.lastWords(ctx), "and left no message")}
 			}
 		case state.Agent:
 			stops = 0
-			if slow = g.placeInVM(ctx, wait, probe); !isSilence(ctx, slow) {
+			if slow = g.placeInVM(ctx, probe); !isSilence(ctx, slow) {
 				return slow
 			}
 		default:
 			stops = 0
 		}
 		if err == nil && time.Since(began) > wait.Limit {
-			return g.noAgent(ctx, wait.Limit, slow)
+			return g.noAgent(ctx, slow)
 		}
 		select {
 		case <-ctx.Done():
@@ -161,8 +162,8 @@ func (g *instance) settle(ctx context.Context, wait AgentWait, probe Program) er
 	}
 }
 
-func (g *instance) state(ctx context.Context, wait AgentWait) (lxd.State, error) {
-	ctx, cancel := context.WithTimeout(ctx, wait.Answer)
+func (g *instance) state(ctx context.Context) (lxd.State, error) {
+	ctx, cancel := context.WithTimeout(ctx, g.agent.Answer)
 	defer cancel()
 	return g.inst.State(ctx)
 }
@@ -170,8 +171,8 @@ func (g *instance) state(ctx context.Context, wait AgentWait) (lxd.State, error)
 // placeInVM brings the probe to where it is in a container, or else to where it can
 // be: a root file system may be read-only, and others may forbid programs, but LXD's
 // agent itself runs in one of its own.
-func (g *instance) placeInVM(ctx context.Context, wait AgentWait, probe Program) error {
-	ctx, cancel := context.WithTimeout(ctx, 4*wait.Answer) // the probe has megabytes
+func (g *instance) placeInVM(ctx context.Context, probe Program) error {
+	ctx, cancel := context.WithTimeout(ctx, 4*g.agent.Answer) // the probe has megabytes
 	defer cancel()
 	return g.place(ctx, probe, "/icepak-probe", "/run/icepak-probe", "/tmp/icepak-probe", "/dev/shm/icepak-probe", "/run/lxd_agent/icepak-probe")
 }
@@ -185,12 +186,12 @@ func isSilence(ctx context.Context, err error) bool {
 
 // noAgent says what may be wrong in a guest whose agent did not come. That one which
 // answers is slow may be due to the way there.
-func (g *instance) noAgent(ctx context.Context, limit time.Duration, slow error) error {
+func (g *instance) noAgent(ctx context.Context, slow error) error {
 	var agent *lxd.AgentError
 	if slow != nil && !errors.As(slow, &agent) {
-		return fmt.Errorf("the agent answers, but the probe was not there within %s: %w", limit, slow)
+		return fmt.Errorf("the agent answers, but the probe was not there within %s: %w", g.agent.Limit, slow)
 	}
-	reason := fmt.Sprintf("the agent did not answer within %s: is lxd-agent installed and started?", limit)
+	reason := fmt.Sprintf("the agent did not answer within %s: is lxd-agent installed and started?", g.agent.Limit)
 	if secure, err := g.inst.SecureBoot(ctx); err == nil && secure {
 		reason += " Secure boot is on: does the image lack requirements.secureboot=false?"
 	}

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -224,5 +225,23 @@ func TestAVirtualMachineHasMoreTimeToBeReady(t *testing.T) {
 		if fmt.Sprint(time.Duration(got.Timeout)) != tt.want || !got.System {
 			t.Errorf("%s, %s: %+v", tt.typ, tt.given, got)
 		}
+	}
+}
+
+func TestAGuestWhoseAgentIsGoneRunsNothing(t *testing.T) {
+	s := &fakevm.Server{}
+	_, remote := inVM(t, s)
+	guest, err := remote.Launch(t.Context(), newWatch(func(report.Event) {}, report.Image{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, silence := guest.(*instance), errors.New("no more output")
+	if err := g.knock(t.Context(), silence); !errors.Is(err, ErrLost) {
+		t.Errorf("with an agent: %v", err)
+	}
+	s.Unplug()
+	var fault *ImageFault
+	if err := g.knock(t.Context(), silence); !errors.As(err, &fault) {
+		t.Errorf("without one: %v", err)
 	}
 }

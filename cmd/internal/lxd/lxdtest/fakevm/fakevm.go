@@ -4,10 +4,8 @@
 package fakevm
 
 import (
-	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -30,6 +28,7 @@ type Server struct {
 	Extensions []string
 	Driver     string                       // default: lxc | qemu
 	Images     map[string]map[string]string // properties of virtual machines' images, by fingerprint
+	Metadata   map[string]string            // properties that images which are uploaded have
 
 	Agent      int      // the look that finds the agent first
 	Stops      int      // the look that finds the virtual machine stopped; zero: none
@@ -47,16 +46,6 @@ type Server struct {
 	made  []api.InstancesPost
 	moved []string
 	dead  atomic.Bool
-}
-
-// An instance is a guest, with a folder.
-type instance struct {
-	post    api.InstancesPost
-	dir     string
-	image   map[string]string // its properties
-	running bool
-	looks   int // since the last start
-	kill    []func()
 }
 
 // Start starts the server and returns its address. It ends with the test.
@@ -93,6 +82,15 @@ func (s *Server) Moved() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.moved)
+}
+
+// Unplug ends the agents of what runs.
+func (s *Server) Unplug() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, in := range s.all {
+		in.mute = true
+	}
 }
 
 // Left returns the files that are in instances which were not deleted.
@@ -136,6 +134,7 @@ func (s *Server) routes() http.Handler {
 	handle("GET /1.0", func(*http.Request) (any, error) { return s.info(), nil })
 	handle("GET /1.0/projects/{name}", func(*http.Request) (any, error) { return struct{}{}, nil })
 	handle("GET /1.0/resources", func(*http.Request) (any, error) { return struct{}{}, nil })
+	handle("POST /1.0/images", s.upload)
 	handle("GET /1.0/images/{fingerprint}", s.getImage)
 	handle("DELETE /1.0/images/{fingerprint}", s.deleteImage)
 	handle("GET /1.0/instances", s.list)
@@ -198,192 +197,4 @@ func (s *Server) info() api.Server {
 		info.Environment.Driver = "lxc | qemu"
 	}
 	return info
-}
-
-func (s *Server) getImage(r *http.Request) (any, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	fingerprint := r.PathValue("fingerprint")
-	properties, ok := s.Images[fingerprint]
-	if !ok {
-		return nil, notFound
-	}
-	img := api.Image{Fingerprint: fingerprint, Type: "virtual-machine", Architecture: "x86_64"}
-	img.Properties = properties
-	return img, nil
-}
-
-func (s *Server) deleteImage(r *http.Request) (any, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.Images, r.PathValue("fingerprint"))
-	return s.done(nil), nil
-}
-
-func (s *Server) list(*http.Request) (any, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all := []api.Instance{}
-	for _, in := range s.all {
-		all = append(all, s.show(in))
-	}
-	return all, nil
-}
-
-// create makes an instance. An image that comes from a feed is then there.
-func (s *Server) create(r *http.Request) (any, error) {
-	var post api.InstancesPost
-	if err := json.NewDecoder(r.Body).Decode(&post); err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	image, ok := s.Images[post.Source.Fingerprint]
-	switch {
-	case !ok && post.Source.Server == "":
-		return nil, refusal{http.StatusNotFound, "Image not found"}
-	case !ok:
-		if s.Images == nil {
-			s.Images = map[string]map[string]string{}
-		}
-		s.Images[post.Source.Fingerprint] = nil
-	}
-	dir := filepath.Join(s.dir, rand.Text())
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		return nil, err
-	}
-	s.all[post.Name] = &instance{post: post, dir: dir, image: image}
-	s.made = append(s.made, post)
-	return s.done(nil), nil
-}
-
-func (s *Server) show(in *instance) api.Instance {
-	status := api.Stopped
-	if in.running {
-		status = api.Running
-	}
-	config := map[string]string{}
-	for key, value := range in.image {
-		config["image."+key] = value
-	}
-	for key, value := range in.post.Config {
-		config[key] = value
-	}
-	return api.Instance{
-		Name: in.post.Name, Type: string(in.post.Type), Architecture: "x86_64", Status: status.String(), StatusCode: status,
-		Config: config, ExpandedConfig: config, Devices: in.post.Devices, Project: "default",
-	}
-}
-
-// state is a look at the instance.
-func (s *Server) state(in *instance, _ *http.Request) (any, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	in.looks++
-	if s.Dies > 0 && in.looks >= s.Dies {
-		s.dead.Store(true)
-		return nil, http.ErrAbortHandler
-	}
-	if s.Stops > 0 && in.looks >= s.Stops {
-		in.halt()
-	}
-	shown := s.show(in)
-	state := api.InstanceState{Status: shown.Status, StatusCode: shown.StatusCode, Processes: -1}
-	if s.reaches(in) {
-		state.Processes = 20
-	}
-	return state, nil
-}
-
-// reaches tells whether something in the instance answers the server.
-func (s *Server) reaches(in *instance) bool {
-	if in.post.Type != api.InstanceTypeVM {
-		return in.running
-	}
-	return in.running && in.looks >= s.Agent && (!s.Unsigned || !secureBoot(in))
-}
-
-func secureBoot(in *instance) bool {
-	return in.post.Config["boot.mode"] != "uefi-nosecureboot" && in.post.Config["security.secureboot"] != "false"
-}
-
-// move starts, stops or restarts the instance.
-func (s *Server) move(in *instance, r *http.Request) (any, error) {
-	var put api.InstanceStatePut
-	if err := json.NewDecoder(r.Body).Decode(&put); err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.moved = append(s.moved, put.Action)
-	if put.Action != "start" {
-		in.halt()
-	}
-	if put.Action != "stop" {
-		if in.post.Type == api.InstanceTypeVM && in.image["requirements.secureboot"] == "false" && secureBoot(in) {
-			return s.done(errors.New("The image used by this instance is incompatible with secureboot. Please set security.secureboot=false on the instance")), nil
-		}
-		in.running, in.looks = true, 0
-	}
-	return s.done(nil), nil
-}
-
-// halt ends what runs in the instance, and forgets what is in its memory.
-func (in *instance) halt() {
-	in.running = false
-	for _, kill := range in.kill {
-		kill()
-	}
-	in.kill = nil
-	for _, dir := range []string{"run", "tmp", "dev"} {
-		os.RemoveAll(filepath.Join(in.dir, dir))
-	}
-}
-
-func (s *Server) delete(in *instance, _ *http.Request) (any, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.moved = append(s.moved, "delete")
-	in.halt()
-	delete(s.all, in.post.Name)
-	return s.done(os.RemoveAll(in.dir)), nil
-}
-
-// errAgent is what LXD says of a virtual machine without an agent.
-var errAgent = refusal{http.StatusInternalServerError, "LXD VM agent isn't currently running"}
-
-// inside is where the path of a guest is on this machine.
-func (s *Server) inside(in *instance, path string) (string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if in.post.Type == api.InstanceTypeVM && !s.reaches(in) {
-		return "", errAgent
-	}
-	return filepath.Join(in.dir, filepath.Clean("/"+path)), nil
-}
-
-func (s *Server) write(in *instance, r *http.Request) (any, error) {
-	path := r.URL.Query().Get("path")
-	to, err := s.inside(in, path)
-	if err != nil {
-		return nil, err
-	}
-	if slices.Contains(s.ReadOnly, filepath.Dir(path)) {
-		return nil, refusal{http.StatusInternalServerError, fmt.Sprintf("open %s: read-only file system", path)}
-	}
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		return nil, err
-	}
-	return struct{}{}, writeProgram(to, r.Body)
-}
-
-func (s *Server) remove(in *instance, r *http.Request) (any, error) {
-	path, err := s.inside(in, r.URL.Query().Get("path"))
-	if err != nil {
-		return nil, err
-	}
-	if os.Remove(path) != nil {
-		return nil, notFound
-	}
-	return struct{}{}, nil
 }
