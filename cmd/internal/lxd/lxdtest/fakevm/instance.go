@@ -3,7 +3,6 @@ package fakevm
 import (
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -126,7 +125,7 @@ func (s *Server) move(in *instance, r *http.Request) (any, error) {
 	}
 	if put.Action != "stop" {
 		if in.post.Type == api.InstanceTypeVM && in.image["requirements.secureboot"] == "false" && secureBoot(in) {
-			return s.done(errors.New("The image used by this instance is incompatible with secureboot. Please set security.secureboot=false on the instance")), nil
+			return s.done(refusal{http.StatusBadRequest, "The image used by this instance is incompatible with secureboot. Please set security.secureboot=false on the instance"}), nil
 		}
 		in.running, in.looks, in.mute, in.starts = true, 0, false, in.starts+1
 	}
