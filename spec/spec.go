@@ -66,8 +66,7 @@ type Options struct {
 
 // newSpec returns a spec that says nothing yet.
 func newSpec() *Spec {
-	ready := checks.Ready{System: true, Timeout: checks.Duration(checks.DefaultReadyTimeout)}
-	return &Spec{Instance: Instance{Ready: ready}}
+	return &Spec{Instance: Instance{Ready: checks.Ready{System: true}}}
 }
 
 // Match tells whether the spec is for a product, which is named

@@ -211,7 +211,7 @@ func (a *adding) host(ctx context.Context, p *planner, q *runner.Question) (runn
 		return nil, err
 	}
 	s := a.edit.Spec()
-	q.Image, q.Ready = p.imageOf(on, info), s.Instance.Ready
+	q.Image, q.Ready = p.imageOf(on, info), runner.ReadyFor(s.Instance.Ready, info.Type)
 	place := runner.Place{Arch: info.Architecture, Type: info.Type}
 	return p.launcher(ctx, on, s, q.Image, place, nil, lxd.Source{Fingerprint: info.Fingerprint})
 }

@@ -40,7 +40,8 @@ func newPolarProductAddCommand(env *Env) *cobra.Command {
 		Use:   "add KEY",
 		Short: "Add a product",
 		Long: `Add a product. Its KEY is os:release:arch:variant, where arch is amd64 or arm64.
-Requirements are what LXD must do to start its images.`,
+Requirements are what LXD must do to start its images: icepak test meets
+secureboot=false and cdrom_agent=true of virtual machines.`,
 		Example: "  icepak polar product add alpine:3.22:amd64:default --requirement secureboot=false",
 		Args:    usage(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {

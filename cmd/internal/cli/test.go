@@ -60,6 +60,10 @@ pass, and the version is not promoted. Where there is a GPU, the instance is giv
 Other sources than the testing channel: --feed, --image, --path, --instance and
 --local.
 
+In a virtual machine, lxd-agent or incus-agent has to run: one that does not answer
+in time (5m, or the spec's ready.timeout) is a fail. Secure boot is off where the
+image requires secureboot=false.
+
 Environment:
   TESTING_IMAGE_SERVER         the feed of the testing channel (it holds a secret)
   ACTIVE_IMAGE_SERVER          the feed of the active one (likewise), to tell a version

@@ -263,11 +263,13 @@ func (p *planner) feedJob(ctx context.Context, key, serial, typ string, on *remo
 		return job, nil
 	}
 	host, err := p.launcher(ctx, on, s, image, place, job.Checks, lxd.Source{Fingerprint: img.Fingerprint, Server: p.feed.URL})
-	if err == nil {
-		host.Files = map[string]int64{img.Metadata.FileType: img.Metadata.Size, img.Root.FileType: img.Root.Size}
-		job.Host = host
+	if err != nil {
+		return job, err
 	}
-	return job, err
+	host.Files = map[string]int64{img.Metadata.FileType: img.Metadata.Size, img.Root.FileType: img.Root.Size}
+	host.Requirements = p.feed.Requirements(key)
+	job.Host = host
+	return job, nil
 }
 
 // need is what the version asks of the server that it is launched on.
@@ -306,6 +308,7 @@ func (p *planner) launcher(ctx context.Context, on *remote, s *spec.Spec, img re
 	return &runner.Remote{
 		Server: on.server, Name: runner.InstanceName(img.Product), Request: req,
 		Owner: p.owner, Keep: runner.Keep(p.opts.keep), Probe: probe,
+		Agent: runner.AgentWait{Limit: time.Duration(runner.ReadyFor(s.Instance.Ready, place.Type).Timeout)},
 	}, nil
 }
 

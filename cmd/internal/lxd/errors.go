@@ -119,6 +119,13 @@ func guestError(err error) error {
 	return err
 }
 
+// Refused tells whether the server, or the guest through it, answered no, rather
+// than nothing at all.
+func Refused(err error) bool {
+	var failed *operationError
+	return isRefusal(err) || errors.As(err, &failed)
+}
+
 func isNotFound(err error) bool { return api.StatusErrorCheck(err, http.StatusNotFound) }
 
 // isRefusal tells whether the server itself answered no, so that nothing was

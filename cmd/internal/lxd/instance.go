@@ -54,6 +54,43 @@ func (i *Instance) Status(ctx context.Context) (string, error) {
 	return found.Status, nil
 }
 
+// A State is what an instance is at the moment.
+type State struct {
+	Status string // Running, Stopped, Frozen, Error …
+	// Init is the process that the guest runs in, on the server: another one each
+	// time it is started. It is zero where none runs.
+	Init int64
+	// Agent tells that the guest answers the server. A virtual machine does not
+	// until its agent has started.
+	Agent bool
+}
+
+// State returns what the instance is, and which of its starts this is.
+func (i *Instance) State(ctx context.Context) (State, error) {
+	var now State
+	err := i.server.call(ctx, func(c client.InstanceServer) error {
+		found, _, err := c.GetInstanceState(i.name)
+		if err == nil {
+			now = State{Status: found.Status, Init: found.Pid, Agent: found.Processes >= 0}
+		}
+		return err
+	})
+	return now, i.wrap("state", err)
+}
+
+// SecureBoot tells whether the virtual machine boots only what is signed.
+func (i *Instance) SecureBoot(ctx context.Context) (bool, error) {
+	found, err := i.server.instance(ctx, i.server.project, i.name)
+	if err != nil {
+		return false, i.wrap("configuration", err)
+	}
+	if mode := found.ExpandedConfig["boot.mode"]; mode != "" {
+		return mode == "uefi-secureboot", nil
+	}
+	secure := found.ExpandedConfig["security.secureboot"]
+	return secure != "false", nil
+}
+
 // Start starts the instance. A failure is a *StartError. A success does not
 // mean that the guest stays up: Status tells.
 func (i *Instance) Start(ctx context.Context) error {

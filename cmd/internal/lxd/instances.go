@@ -107,8 +107,7 @@ func (s *Server) DeleteInstance(ctx context.Context, project, name string) error
 		if err == nil || isNotFound(err) {
 			return nil
 		}
-		var failed *operationError
-		if isRefusal(err) || errors.As(err, &failed) {
+		if Refused(err) {
 			heard = time.Now()
 			if !strings.Contains(err.Error(), "busy running") {
 				try++

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 
 	client "github.com/canonical/lxd/client"
 	"github.com/canonical/lxd/shared/api"
@@ -72,7 +71,7 @@ func Enrol(ctx context.Context, r Remote, name string, w Welcome, userAgent stri
 	switch {
 	case w.Token.text == "":
 		ask.Password = w.Password
-	case s.IsIncus() || slices.Contains(s.info.APIExtensions, "explicit_trust_token"):
+	case s.IsIncus() || s.HasExtension("explicit_trust_token"):
 		ask.TrustToken = w.Token.text
 	default:
 		ask.Password = w.Token.text

@@ -179,7 +179,7 @@ func needed(all []Check) {
 // is nil where Polar is not asked.
 func NewJob(img report.Image, s *spec.Spec, p Place, w Wanted, record *Record, timeout time.Duration) Job {
 	img.Spec = s.Path
-	job := Job{Image: img, Ready: s.Instance.Ready, Checks: Checks(s, p), Timeout: timeout}
+	job := Job{Image: img, Ready: ReadyFor(s.Instance.Ready, img.Type), Checks: Checks(s, p), Timeout: timeout}
 	if record != nil {
 		record.mark(&job, w.Force) // before the choice: what is not wanted still gates
 	}

@@ -21,8 +21,13 @@ type Remote struct {
 	Request lxd.Request
 	Owner   Owner
 	Keep    Keep
-	Probe   Program          // for the image's architecture
-	Files   map[string]int64 // the image's files by their type in feeds, in bytes; nil where they are not known
+	Probe   Program // for the image's architecture
+	// Files are the image's by their type in feeds, in bytes; nil where they are not known.
+	Files map[string]int64
+	// Requirements are what the image's feed says that it asks of an instance.
+	Requirements map[string]string
+	// Agent is how patiently a virtual machine's agent is waited for.
+	Agent AgentWait
 	// Upload, where set, brings the image to the server before it is launched,
 	// and returns its fingerprint and whether it was not there before.
 	Upload func(ctx context.Context, w *Watch) (fingerprint string, fresh bool, err error)
@@ -30,13 +35,10 @@ type Remote struct {
 
 var _ Host = (*Remote)(nil)
 
-// agentTime is how long a virtual machine's agent may take to answer.
-const agentTime = 4 * time.Minute
-
 // Launch creates the instance, pushes the probe into it, and starts it. What is to be
 // seen before the boot is seen as the image has it, without the probe.
 func (r *Remote) Launch(ctx context.Context, w *Watch, before Before) (Guest, error) {
-	g := &instance{server: r.Server, probePath: "/icepak-probe", owned: true, files: r.Files}
+	g := &instance{server: r.Server, probePath: "/icepak-probe", owned: true, files: r.Files, agent: r.Agent.orDefaults()}
 	if r.Upload != nil {
 		w.Begin(report.Fetch)
 		fingerprint, fresh, err := r.Upload(ctx, w)
@@ -77,6 +79,9 @@ func (r *Remote) create(ctx context.Context, g *instance, w *Watch) error {
 		req.Config = map[string]string{}
 	}
 	maps.Copy(req.Config, r.Owner.labels(r.Keep))
+	if err := r.meetRequirements(ctx, &req); err != nil {
+		return err
+	}
 	inst, err := r.Server.Create(ctx, req, func(p lxd.Progress) {
 		if p.Stage == "download" {
 			w.Begin(report.Fetch)
@@ -108,6 +113,9 @@ var _ Host = (*Running)(nil)
 func (r *Running) Launch(ctx context.Context, w *Watch, _ Before) (Guest, error) {
 	g := &instance{server: r.Server, inst: r.Instance, probePath: "/tmp/icepak-probe-" + newRunID()}
 	w.Begin(report.Create)
+	if r.Instance.Type() == "virtual-machine" {
+		return g, g.place(ctx, r.Probe, g.probePath, "/run/icepak-probe-"+newRunID(), "/icepak-probe-"+newRunID())
+	}
 	return g, g.push(ctx, r.Probe)
 }
 
@@ -122,6 +130,7 @@ type instance struct {
 	files     map[string]int64
 	running   time.Duration // how long the start took; 0 where it was not started by us
 	program   Program
+	agent     AgentWait
 }
 
 func (g *instance) push(ctx context.Context, probe Program) error {
@@ -148,29 +157,6 @@ func (g *instance) start(ctx context.Context) error {
 		return fmt.Errorf("start the instance: %w", err)
 	}
 	return nil
-}
-
-// pushToAgent pushes the probe once the virtual machine's agent answers.
-func (g *instance) pushToAgent(ctx context.Context, probe Program) error {
-	wait, cancel := context.WithTimeout(ctx, agentTime)
-	defer cancel()
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		err := g.push(wait, probe)
-		var starting *lxd.AgentError
-		if !errors.As(err, &starting) && wait.Err() == nil {
-			return err
-		}
-		select {
-		case <-wait.Done():
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return &ImageFault{Reason: fmt.Sprintf("the agent in the virtual machine did not answer within %s", agentTime)}
-		case <-tick.C:
-		}
-	}
 }
 
 // Probe runs the probe in one exec: the plan goes in, and events come out.
@@ -224,7 +210,7 @@ func (g *instance) knock(ctx context.Context, silence error) error {
 	switch {
 	case strings.Contains(answer.String(), `"event":`):
 		return fmt.Errorf("%w: %w", ErrLost, silence)
-	case !errors.Is(err, context.DeadlineExceeded):
+	case !isSilence(ctx, err):
 		return errors.Join(silence, err)
 	}
 	status, err := g.inst.Status(ctx)

@@ -214,6 +214,17 @@ func (f *Feed) Types(key, serial string) []string {
 	return types
 }
 
+// Requirements returns what the product's images ask of the instances that are
+// made of them, such as secureboot: false. LXD keeps them as the properties of the
+// image that begin with requirements.
+func (f *Feed) Requirements(key string) map[string]string {
+	p := f.Products[key]
+	if p.LXDRequirements != nil {
+		return p.LXDRequirements
+	}
+	return p.Requirements
+}
+
 // rootTypes returns the file types of root items, in LXD's order of preference.
 func rootTypes(instanceType string) []string {
 	switch instanceType {

@@ -215,6 +215,25 @@ func TestTypes(t *testing.T) {
 	}
 }
 
+func TestRequirementsAreThoseThatLXDReads(t *testing.T) {
+	f := testFeed(t)
+	if got := f.Requirements("debian:bookworm:amd64:default"); got["secureboot"] != "false" || len(got) != 1 {
+		t.Errorf("got %v", got)
+	}
+	var p Products
+	err := parse([]byte(`{"format":"products:1.0","products":{"a:b:c:d":{"requirements":{"secureboot":"true"},"lxd_requirements":{"secureboot":"false"}}}}`), &p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f = &Feed{Products: p.Products}
+	if got := f.Requirements("a:b:c:d")["secureboot"]; got != "false" {
+		t.Errorf("got %q, want LXD's own", got)
+	}
+	if got := f.Requirements("no:such:product:key"); len(got) != 0 {
+		t.Errorf("got %v of an unknown product", got)
+	}
+}
+
 func TestCanonical(t *testing.T) {
 	for key, want := range map[string]string{
 		"Debian:Bookworm:x86_64:Default": "debian:bookworm:amd64:default",

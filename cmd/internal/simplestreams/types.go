@@ -63,6 +63,9 @@ type Product struct {
 	Requirements map[string]string  `json:"requirements"`
 	Variant      string             `json:"variant"`
 	Versions     map[string]Version `json:"versions"` // by serial
+
+	// LXDRequirements, where a feed has them, stand instead of Requirements.
+	LXDRequirements map[string]string `json:"lxd_requirements,omitempty"`
 }
 
 // A Version is one build of a product: its files by name.
