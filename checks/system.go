@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"time"
 )
 
 // A System is the machine that resources look at. Facts about it that cost a
@@ -17,6 +18,8 @@ type System struct {
 	FS fs.FS
 	// Host is what whoever launched this machine knows of it.
 	Host HostFacts
+	// Told is when it got to know that, with a reading of the monotonic clock.
+	Told time.Time
 	// Dir is from where relative paths lead; empty is the root.
 	Dir string
 	// Exec runs a command to its end. It returns an error where the command

@@ -53,8 +53,15 @@ func (s schemas) expression(kind checks.Kind) schema {
 // is nil for kinds that are none.
 func numeric(kind checks.Kind) schema {
 	switch kind {
-	case checks.Int, checks.Time, checks.Size:
+	case checks.Int:
 		return schema{"anyOf": []schema{{"type": "number"}, {"type": "string", "pattern": `^\s*[-+]?[0-9.]`}}}
+	case checks.Time:
+		return duration()
+	case checks.Size:
+		return schema{
+			"description": "such as 200MiB, or bytes",
+			"anyOf":       []schema{{"type": "number", "minimum": 0}, {"type": "string", "pattern": `^\s*\+?[0-9.]`}},
+		}
 	}
 	return nil
 }
