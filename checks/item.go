@@ -25,9 +25,11 @@ type Type struct {
 // here and one file.
 func Types() []Type {
 	return []Type{
+		{Name: "accounts", Single: true, New: func() Resource { return new(Accounts) }},
 		{Name: "addr", New: func() Resource { return new(Addr) }},
 		{Name: "amd-smi", Single: true, New: func() Resource { return new(AMDSMI) }},
 		{Name: "boot", Single: true, New: func() Resource { return new(Boot) }},
+		{Name: "clock", Single: true, New: func() Resource { return new(Clock) }},
 		{Name: "command", New: func() Resource { return new(CommandResource) }},
 		{Name: "dns", New: func() Resource { return new(DNS) }},
 		{Name: "file", New: func() Resource { return new(File) }},

@@ -5,12 +5,13 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"path"
 	"slices"
 	"strings"
 )
 
 // Network is how a network interface is connected. Its key is the interface's
-// name. Unlike Interface it asks what works, not what is configured: an
+// name, or a glob, as e*, for the first that it matches. Unlike Interface it asks what works, not what is configured: an
 // address counts only when the guest can use it to talk to other networks.
 type Network struct {
 	Common
@@ -124,7 +125,8 @@ func (s *System) links() ([]Link, error) {
 	return links, nil
 }
 
-// link returns the link of that name.
+// link returns the link of that name, or the first whose name the glob matches. The
+// loopback interface has to be named.
 func (s *System) link(ctx context.Context, name string) (Link, error) {
 	links, err := fact(ctx, &s.facts, "links", s.links)
 	if err != nil {
@@ -132,7 +134,7 @@ func (s *System) link(ctx context.Context, name string) (Link, error) {
 	}
 	names := make([]string, len(links))
 	for i, l := range links {
-		if l.Name == name {
+		if ok, _ := path.Match(name, l.Name); l.Name == name || ok && !l.Loopback {
 			return l, nil
 		}
 		names[i] = l.Name

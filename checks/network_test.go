@@ -59,6 +59,28 @@ func TestGatewaysAreOfTheInterface(t *testing.T) {
 	checkTold(t, n.Evaluate(t.Context(), sys), "gateway4 pass\ngateway6 fail: no default ipv6 route leads through it\n")
 }
 
+func TestAGlobIsTheFirstInterfaceThatIsNotTheLoopback(t *testing.T) {
+	has := []LinkAddr{addr("10.77.0.5")}
+	for _, tt := range []struct {
+		name, glob, want string
+		links            []Link
+	}{
+		{"of a container", "e*", "ipv4 pass\n", []Link{{Name: "lo", Loopback: true}, {Name: "eth0", Addrs: has}}},
+		{"of a virtual machine", "e*", "ipv4 pass\n", []Link{{Name: "lo", Loopback: true}, {Name: "enp5s0", Addrs: has}, {Name: "eth1"}}},
+		{"the first, although the second has an address", "e*", "ipv4 fail: has no ipv4 address\n", []Link{{Name: "eth0"}, {Name: "eth1", Addrs: has}}},
+		{"any", "*", "ipv4 fail: has no ipv4 address\n", []Link{{Name: "lo", Loopback: true, Addrs: has}, {Name: "eth0"}}},
+		{"none", "w*", "ipv4 fail: no such interface; there are lo, eth0\n", []Link{{Name: "lo", Loopback: true}, {Name: "eth0", Addrs: has}}},
+		{"a name with a bracket", "a[0", "ipv4 pass\n", []Link{{Name: "a[0", Addrs: has}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			sys := fakeGuest(t, nil, nil)
+			sys.Links = func() ([]Link, error) { return tt.links, nil }
+			n := &Network{Common: Common{Key: tt.glob}, IPv4: expects(t, Bool, true)}
+			checkTold(t, n.Evaluate(t.Context(), sys), tt.want)
+		})
+	}
+}
+
 func TestEveryPropertyOfAMissingInterfaceFails(t *testing.T) {
 	sys := fakeGuest(t, nil, nil)
 	sys.Links = func() ([]Link, error) { return []Link{{Name: "lo"}, {Name: "eth0"}}, nil }

@@ -18,6 +18,8 @@ type System struct {
 	FS fs.FS
 	// Host is what whoever launched this machine knows of it.
 	Host HostFacts
+	// Told is when it got to know that, with a reading of the monotonic clock.
+	Told time.Time
 	// Dir is from where relative paths lead; empty is the root.
 	Dir string
 	// Exec runs a command to its end. It returns an error where the command

@@ -167,6 +167,7 @@ func (l *loader) open(name string, data []byte, parent *file) *file {
 	if !ok {
 		return nil
 	}
+	l.spec.Files = append(l.spec.Files, File{name, string(data), text})
 	if parent != nil && vars != nil && isEmpty(text) { // its templates have nothing to say here
 		return &file{name, &node{position: position{file: name}, kind: mapping}, vars, parent}
 	}
@@ -205,7 +206,7 @@ func (l *loader) render(name string, data []byte, outer map[string]any) (string,
 		return "", nil, false
 	}
 	vars := MergeVars(own, outer)
-	r := renderer{name: name, vars: vars, env: l.opts.Env, probs: l.probs}
+	r := renderer{name: name, vars: vars, env: l.opts.Env, product: productOf(l.opts.Product), probs: l.probs}
 	r.read = func(ref string) ([]byte, error) { return l.read(l.files.join(name, ref)) }
 	rendered, ok := r.render(text)
 	state.moved = ok && !sameLines(text, rendered)

@@ -23,6 +23,14 @@ type Spec struct {
 	Image    Image
 	Instance Instance
 	Checks   []Check // in the file's order, included ones where they are included
+	Files    []File  `json:"-"` // what it was read from: itself, and what that includes, in order
+}
+
+// A File is a text that a spec was read from.
+type File struct {
+	Name     string
+	Text     string // as it stands in the file
+	Rendered string // with its templates carried out
 }
 
 // An Image says which products a spec is for. Every list holds globs; an empty
@@ -62,6 +70,9 @@ type When struct {
 type Options struct {
 	Vars map[string]any    // over the file's own vars
 	Env  map[string]string // for .Env and getEnv
+	// Product is what the spec is used for, os:release:arch:variant, for .Product;
+	// empty where that is not known.
+	Product string
 }
 
 // newSpec returns a spec that says nothing yet.

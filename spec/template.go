@@ -19,12 +19,25 @@ func hasTemplates(text string) bool { return strings.Contains(text, "{{") }
 
 // A renderer renders the text of one file.
 type renderer struct {
-	name   string
-	vars   map[string]any
-	env    map[string]string
-	read   func(path string) ([]byte, error) // relative to the file
-	probs  *problems
-	budget *budget
+	name    string
+	vars    map[string]any
+	env     map[string]string
+	product product
+	read    func(path string) ([]byte, error) // relative to the file
+	probs   *problems
+	budget  *budget
+}
+
+// A product is what templates know of what the spec is used for: nothing where its
+// parts are empty.
+type product struct{ OS, Release, Arch, Variant string }
+
+func productOf(name string) product {
+	parts := strings.Split(name, ":")
+	if len(parts) != 4 {
+		return product{}
+	}
+	return product{parts[0], parts[1], parts[2], parts[3]}
 }
 
 // render returns the rendered text. Where it returns false, it has said why.
@@ -42,7 +55,7 @@ func (r *renderer) render(text string) (string, bool) {
 	}
 	var out limitedBuilder
 	// A template may change its variables, which are not its own.
-	data := map[string]any{"Vars": clone(r.vars), "Env": r.env}
+	data := map[string]any{"Vars": clone(r.vars), "Env": r.env, "Product": r.product}
 	if err := t.Execute(&out, data); err != nil {
 		r.fail(text, err)
 		return "", false

@@ -13,7 +13,7 @@ func newPolarCheckCommand(env *Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "check",
 		Short:   "Manage the checks that versions must pass",
-		Example: "  icepak polar check add ipv4 ipv6 package-install service-start",
+		Example: "  icepak polar check add boot ipv4 ipv6 dns hygiene gpu package-install service-start",
 		Args:    noSuchCommand,
 		RunE:    showHelp,
 	}

@@ -1,16 +1,13 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/upmaru/icepak/images"
 	"github.com/upmaru/icepak/spec"
 )
 
@@ -23,7 +20,7 @@ type specOptions struct {
 }
 
 func (o *specOptions) flags(f *pflag.FlagSet) {
-	f.StringVar(&o.file, "spec", "", "the spec `file` (default: the built-in one for the product)")
+	f.StringVar(&o.file, "spec", "", "the spec `file` (default: the product's in ./images, or else the built-in one)")
 	o.varFlags(f)
 }
 
@@ -70,88 +67,6 @@ func addVars(opts *spec.Options, name string, data []byte) error {
 	}
 	opts.Vars = spec.MergeVars(opts.Vars, vars)
 	return nil
-}
-
-// load reads the named spec at once, so that its mistakes are told before
-// anything is asked of anyone.
-func (o *specOptions) load(env *Env) (*specs, error) {
-	opts, err := o.options(env)
-	if err != nil {
-		return nil, err
-	}
-	s := &specs{opts: opts}
-	if o.file != "" {
-		if s.named, err = spec.Load(o.file, opts); err != nil {
-			return nil, specError(err)
-		}
-	}
-	return s, nil
-}
-
-// specError is the error of a spec that was named on the command line: its
-// mistakes as they are, or a usage error where it cannot be read.
-func specError(err error) error {
-	if mistakes := (spec.Errors{}); errors.As(err, &mistakes) {
-		return mistakes
-	}
-	return usageError{err: fmt.Errorf("spec: %w", err)}
-}
-
-// specs finds the spec for a product.
-type specs struct {
-	opts  spec.Options
-	named *spec.Spec // --spec; nil where the built-in ones are used
-}
-
-// forProduct returns the spec for the product os:release:arch:variant, which is
-// empty where it is not known.
-func (s *specs) forProduct(product string) (*spec.Spec, error) {
-	if s.named != nil {
-		if product != "" && !s.named.Match(product) {
-			return nil, usagef("%s is not for %s: see its image section", s.named.Path, product)
-		}
-		return s.named, nil
-	}
-	if product == "" {
-		return nil, usageError{err: errors.New("which distribution this is cannot be told"), hint: "name a spec with --spec"}
-	}
-	builtin, err := builtinSpecs(s.opts)
-	if err != nil {
-		return nil, err
-	}
-	for _, b := range builtin {
-		if b.Match(product) {
-			return b, nil
-		}
-	}
-	return nil, usageError{err: fmt.Errorf("there is no built-in spec for %s", product), hint: "name a spec with --spec"}
-}
-
-// forMachine returns the spec for this machine, which must be named: the built-in
-// ones install packages, which nobody wants by accident.
-func (s *specs) forMachine() (*spec.Spec, error) {
-	if s.named == nil {
-		return nil, usageError{err: errors.New("--local needs --spec"), hint: "as in icepak test --local --spec examples/host.yaml"}
-	}
-	return s.named, nil
-}
-
-// builtinSpecs loads the specs that icepak brings along.
-func builtinSpecs(opts spec.Options) ([]*spec.Spec, error) {
-	names, err := fs.Glob(images.FS(), "*.yaml")
-	if err != nil {
-		return nil, err
-	}
-	var all []*spec.Spec
-	for _, name := range names {
-		s, err := spec.LoadFS(images.FS(), name, opts)
-		if err != nil {
-			return nil, fmt.Errorf("built-in spec: %w", err)
-		}
-		s.Path = "images/" + name
-		all = append(all, s)
-	}
-	return all, nil
 }
 
 func newSpecCommand(env *Env) *cobra.Command {

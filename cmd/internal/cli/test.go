@@ -49,6 +49,9 @@ A PRODUCT is os:release:arch:variant, or an alias of the feed such as
 debian/bookworm, which the remote's architecture completes. Its newest version in
 the testing channel is tested unless --serial names another.
 
+The spec is that of --spec; without it, the one in the folder images of the working
+directory that names the image, or else the built-in one: see icepak images list.
+
 With POLAR_AUTH_TOKEN set, Polar is asked what has passed before, is told the
 verdicts, and with --promote promotes the version once every tracked check of every
 instance type has passed. A check that could not be evaluated is never posted.

@@ -28,9 +28,10 @@ with the flags and variables that Icepak 1 had.
 --checks names what has to pass before the version is promoted, as every instance
 type that the version has. Another check stands in the way only where it has failed.
 Without --checks, all checks of the spec that Polar tracks have to pass. A check that
-the spec does not have is a mistake, and nothing is launched. A check that needs a GPU
-is skipped on a cluster that has none; with --require-gpu the version is then not
-promoted, and the exit code is 3.
+the spec does not have is a mistake, and nothing is launched. The spec is found as icepak
+test finds it; the built-in ones have the checks that icepak images list names. A check
+that needs a GPU is skipped on a cluster that has none; with --require-gpu the version is
+then not promoted, and the exit code is 3.
 
 A version that has left the testing channel, or has not got there, is put into it
 again. One that is active is a success where ACTIVE_IMAGE_SERVER is set.

@@ -18,7 +18,7 @@ type Instance struct {
 	typ          string
 	properties   map[string]string
 	image        string // the image's fingerprint, or empty
-	gpu          bool // it has a device of that type
+	gpu          bool   // it has a device of that type
 	fetched      bool
 }
 

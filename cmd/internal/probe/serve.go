@@ -8,6 +8,7 @@ import (
 	"io"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/upmaru/icepak/checks"
 )
@@ -19,6 +20,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, sys *checks.System)
 	defer cancel()
 	w := &writer{enc: json.NewEncoder(out), cancel: cancel}
 	plan, err := readPlan(in)
+	told := time.Now()
 	w.token = plan.Token
 	if err != nil {
 		w.write(Event{Kind: Broken, Detail: err.Error()})
@@ -28,7 +30,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, sys *checks.System)
 		ctx, cancel = context.WithTimeout(ctx, plan.Timeout)
 		defer cancel()
 	}
-	sys.Host = plan.Host
+	sys.Host, sys.Told = plan.Host, told
 	w.write(Event{Kind: Hello, Protocol: Protocol, Arch: runtime.GOARCH})
 	ready, err := checks.WaitReady(ctx, sys, plan.Ready)
 	var notReady *checks.NotReadyError
