@@ -11,11 +11,14 @@ import (
 func errorLines(output string) string {
 	lines := strings.SplitAfter(output, "\n")
 	keep := make([]bool, len(lines))
-	goesOn, some := false, false
+	goesOn, some, announced := false, false, 0
 	for i, line := range lines {
 		indented := strings.HasPrefix(line, " ") || strings.HasPrefix(line, "\t")
-		if goesOn = indented && goesOn || saysError(line); !goesOn {
+		if goesOn = (indented || i < announced) && goesOn || saysError(line); !goesOn {
 			continue
+		}
+		if !indented && strings.HasSuffix(line, ":\n") {
+			announced = i + 1 + maxAnnounced
 		}
 		keep[i], some = true, true
 		if scriptFailed.MatchString(line) {
@@ -35,6 +38,10 @@ func errorLines(output string) string {
 	}
 	return kept.String()
 }
+
+// maxAnnounced is how many lines go on with one that ends with a colon without
+// being indented.
+const maxAnnounced = 3
 
 // maxScriptLines is how much is shown of what a package's script printed.
 const maxScriptLines = 10
