@@ -55,7 +55,7 @@ func readPortage(root fs.FS, database string) (packageList, error) {
 
 // portageFolder is a name and a version. The name cannot end as a version does,
 // so the first hyphen that a whole version follows is where it begins.
-var portageFolder = regexp.MustCompile(`^([A-Za-z0-9+_-]+?)-([0-9][0-9.]*[a-z]?(?:_(?:alpha|beta|pre|rc|p)[0-9]*)*(?:-r[0-9]+)?)$`)
+var portageFolder = regexp.MustCompile(`^([A-Za-z0-9+_-]+?)-([0-9]+(?:\.[0-9]+)*[a-z]?(?:_(?:alpha|beta|pre|rc|p)[0-9]*)*(?:-r[0-9]+)?)$`)
 
 func splitPortage(folder string) (name, version string, ok bool) {
 	m := portageFolder.FindStringSubmatch(folder)

@@ -35,7 +35,7 @@ func TestPortagesFoldersAreNamesAndVersions(t *testing.T) {
 }
 
 func FuzzPortageFolders(f *testing.F) {
-	for _, s := range []string{"vim-9.1-r1", "font-100dpi-1.0", "a-1-2", "-", "1", "a--1"} {
+	for _, s := range []string{"vim-9.1-r1", "font-100dpi-1.0", "a-1-2", "-", "1", "a--1", "a-1..2"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, folder string) {

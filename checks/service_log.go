@@ -3,6 +3,7 @@ package checks
 import (
 	"context"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
 )
@@ -50,14 +51,15 @@ func (s *System) journal(ctx context.Context, name string) string {
 // them.
 func (s *System) lastLines(file, word string) string {
 	const most, end = 20, 64 << 10
+	// What is no file, such as a pipe, would be waited for.
+	if info, err := fs.Stat(s.FS, fsPath(file)); err != nil || !info.Mode().IsRegular() {
+		return ""
+	}
 	f, err := s.FS.Open(fsPath(file))
 	if err != nil {
 		return ""
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return ""
-	}
 	if seeker, ok := f.(io.Seeker); ok {
 		_, _ = seeker.Seek(-end, io.SeekEnd) // a smaller file is read from its start
 	}
