@@ -24,7 +24,7 @@ func (s *System) refreshPackages(ctx context.Context, m packageManager) error {
 	if m.refresh == nil || slices.ContainsFunc(m.lists, s.holdsSomething) {
 		return nil
 	}
-	const name = "package lists"
+	name := "package lists of " + m.program
 	_, err := fact(ctx, &s.facts, name, func() (bool, error) {
 		_, err := fact(ctx, &s.events, name, func() (bool, error) {
 			return true, s.runManager(ctx, m, m.refresh)

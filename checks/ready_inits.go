@@ -90,8 +90,9 @@ func (d dinit) named(ctx context.Context, holds func(serviceState) bool) []strin
 	return names
 }
 
-// initTitle is how sysvinit names itself: after the runlevel that it has gone to.
-var initTitle = regexp.MustCompile(`^init \[(.)\]`)
+// initTitle is how sysvinit names itself: after the runlevel that it has gone to,
+// or init boot while it is at its first scripts and until it goes to a runlevel.
+var initTitle = regexp.MustCompile(`^init (boot|\[.\])`)
 
 // readInittab tells whether sysvinit's or busybox's init still waits for what its
 // table has it wait for: the scripts of the boot and of the runlevel.
@@ -101,7 +102,7 @@ func (s *System) readInittab() systemLook {
 	}
 	level := ""
 	if m := initTitle.FindStringSubmatch(strings.Join(s.argsOf("proc/1"), " ")); m != nil {
-		level = m[1]
+		level = strings.Trim(m[1], "[]")
 	}
 	if level == "0" || level == "6" {
 		return systemLook{state: "stopping", failed: true}
@@ -115,6 +116,9 @@ func (s *System) readInittab() systemLook {
 		return slices.ContainsFunc(names, func(name string) bool { return slices.Contains(awaited, name) })
 	}); at != nil {
 		return systemLook{state: "starting", detail: "still at " + scriptOf(at)}
+	}
+	if level == "boot" {
+		return systemLook{state: "starting", detail: "init has not got to a runlevel yet"}
 	}
 	if level == "1" || level == "S" {
 		return systemLook{state: "maintenance", failed: true, detail: "it is in runlevel " + level}
