@@ -18,7 +18,8 @@ func (b busybox) state(_ context.Context, service string) (serviceState, error) 
 	if err != nil || !respawns(string(inittab), service) {
 		return serviceState{}, nil
 	}
-	state := serviceState{found: true, enabled: true, runlevels: []string{}, activity: "no process of it runs"}
+	// Init starts it within a second, again and again.
+	state := serviceState{found: true, enabled: true, starting: true, runlevels: []string{}, activity: "no process of it runs"}
 	// A program that puts itself into the background has init start another one, so
 	// the one that counts is init's own child.
 	for _, pid := range b.sys.entries("/proc") {
@@ -36,7 +37,7 @@ func (b busybox) state(_ context.Context, service string) (serviceState, error) 
 		}
 		for _, name := range namesOf(b.sys.FS, "proc/"+pid) {
 			if name == service {
-				state.running, state.process, state.activity = true, number, ""
+				state.running, state.starting, state.process, state.activity = true, false, number, ""
 			}
 		}
 	}
