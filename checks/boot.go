@@ -72,37 +72,52 @@ func (r *results) came(ctx context.Context, property string, m Matcher, look fun
 // seconds is a duration as a number of the kind Time, to the millisecond.
 func seconds(d time.Duration) float64 { return math.Round(d.Seconds()*1000) / 1000 }
 
-// errNoBootState is of a guest whose init keeps how far it is to itself. That
-// does not make its image a bad one.
-var errNoBootState = inconclusivef("its init does not tell; systemd and OpenRC do")
-
 // bootState is what init says of the system.
 func (s *System) bootState(ctx context.Context) (string, error) {
-	switch {
-	case s.bootedSystemd():
-		look, err := s.lookAtSystemd(ctx)
-		return look.state, err
-	case s.bootedOpenRC():
-		look := s.lookAtOpenRC(ctx)
+	manager, err := s.bootManager()
+	if err != nil {
+		return "", err
+	}
+	look, err := s.lookAtSystem(ctx)
+	if _, ok := manager.(openRC); ok && err == nil && look.booted {
 		failed, err := s.failedOpenRC(ctx)
-		if look.booted && len(failed) > 0 {
+		if len(failed) > 0 {
 			look.state = degraded // in systemd's words
 		}
 		return look.state, err
 	}
-	return "", errNoBootState
+	return look.state, err
 }
+
+// bootManager is the init that is asked about the boot. One that keeps to itself how far
+// it is does not make its image a bad one.
+func (s *System) bootManager() (serviceManager, error) {
+	manager, err := s.serviceManager()
+	if err != nil {
+		return nil, inconclusivef("how far the system is cannot be told: %w", err)
+	}
+	return manager, nil
+}
+
+// errNoNote is of an init that does not keep a list of what it has started.
+var errNoNote = inconclusivef("its init keeps no note of that; systemd, OpenRC and dinit do")
 
 // failedAtBoot names the units, or services, that have failed.
 func (s *System) failedAtBoot(ctx context.Context) ([]string, error) {
-	switch {
-	case s.bootedSystemd():
+	manager, err := s.bootManager()
+	if err != nil {
+		return nil, err
+	}
+	switch m := manager.(type) {
+	case systemd:
 		units, err := s.listing(ctx, "list-units", "--state=failed", "--all")
 		return firstFields(units), err
-	case s.bootedOpenRC():
+	case openRC:
 		return s.failedOpenRC(ctx)
+	case dinit:
+		return m.named(ctx, func(state serviceState) bool { return state.failed })
 	}
-	return nil, errNoBootState
+	return nil, errNoNote
 }
 
 // failedOpenRC names the services that OpenRC has noted as failed, those that
@@ -125,8 +140,12 @@ func (s *System) failedOpenRC(ctx context.Context) ([]string, error) {
 
 // startingUnits names the units that init has still something to do with.
 func (s *System) startingUnits(ctx context.Context) ([]string, error) {
-	switch {
-	case s.bootedSystemd():
+	manager, err := s.bootManager()
+	if err != nil {
+		return nil, err
+	}
+	switch m := manager.(type) {
+	case systemd:
 		jobs, err := s.listing(ctx, "list-jobs") // number, unit, kind, state
 		units := []string{}
 		for _, f := range jobs {
@@ -135,10 +154,12 @@ func (s *System) startingUnits(ctx context.Context) ([]string, error) {
 			}
 		}
 		return units, err
-	case s.bootedOpenRC():
+	case openRC:
 		return append([]string{}, s.entries("/run/openrc/starting")...), nil
+	case dinit:
+		return m.named(ctx, func(state serviceState) bool { return state.starting })
 	}
-	return nil, errNoBootState
+	return nil, errNoNote
 }
 
 func firstFields(lines [][]string) []string {

@@ -70,8 +70,9 @@ func TestATimeOfTheBootCountsFromTheGuestsStart(t *testing.T) {
 		{"systemd that says nothing of use", []string{"run/systemd/system/"}, script{askFinish: prints("Finish=x")}, false, nil,
 			`time error: systemctl show: FinishTimestampMonotonic is "Finish=x"`},
 		{"OpenRC, as it was seen", []string{"run/openrc/"}, nil, false, map[string]moment{systemUp: {}}, "time pass: 3s"},
-		{"another init does not tell", []string{"etc/init.d/cron"}, nil, false, map[string]moment{systemUp: {}},
-			"time error: its init does not tell; systemd and OpenRC do"},
+		{"sysvinit, as it was seen", []string{"etc/init.d/cron"}, nil, false, map[string]moment{systemUp: {}}, "time pass: 3s"},
+		{"what is no init does not tell", []string{"etc/hostname"}, nil, false, map[string]moment{systemUp: {}},
+			"time error: how far the system is cannot be told: " + noInit},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -260,9 +261,8 @@ func TestUnitsAreThoseOfTheInit(t *testing.T) {
 			"state fail:\nfailed-units fail: extra: \"cron\"\nstarting-units pass\n"},
 		{"OpenRC that still starts one", openRC, fstest.MapFS{"run/openrc/softlevel": text("default\n"), "run/openrc/starting/nginx": text("")},
 			script{askCrashed: exits(1, "")}, "state fail:\nfailed-units pass\nstarting-units fail: extra: \"nginx\"\n"},
-		{"another init", []string{"etc/init.d/cron"}, nil, nil,
-			"state error: its init does not tell; systemd and OpenRC do\nfailed-units error: its init does not tell; systemd and OpenRC do\n" +
-				"starting-units error: its init does not tell; systemd and OpenRC do\n"},
+		{"sysvinit keeps no lists", []string{"etc/init.d/cron"}, nil, nil,
+			"state pass\nfailed-units error: " + errNoNote.Error() + "\nstarting-units error: " + errNoNote.Error() + "\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

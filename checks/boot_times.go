@@ -114,21 +114,22 @@ func (s *System) familyTime(family string) func(context.Context, Matcher) (bootM
 // bootTime finds out when init had started the system. Systemd knows that itself.
 func (s *System) bootTime(ctx context.Context, m Matcher) (bootMoment, error) {
 	const notYet = "the system has not started"
-	switch {
-	case s.bootedSystemd():
+	if s.bootedSystemd() {
 		var at bootMoment
 		err := s.await(ctx, m, notYet, func(age time.Duration) (done bool, err error) {
 			at, err = s.systemdFinish(ctx, age)
 			return at.after > 0, err
 		})
 		return at, err
-	case s.bootedOpenRC():
-		return s.whenCame(ctx, systemUp, m, notYet, func() error {
-			s.came.note(systemUp, s.lookAtOpenRC(ctx).booted)
-			return nil
-		})
 	}
-	return bootMoment{}, errNoBootState
+	if _, err := s.bootManager(); err != nil {
+		return bootMoment{}, err
+	}
+	return s.whenCame(ctx, systemUp, m, notYet, func() error {
+		look, err := s.lookAtSystem(ctx)
+		s.came.note(systemUp, look.booted)
+		return err
+	})
 }
 
 // whenCame returns when something was seen to have come. What has not is looked at

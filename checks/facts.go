@@ -51,6 +51,14 @@ func (f *facts) reading(name string) *reading {
 	return r
 }
 
+// has tells whether something is remembered under that name.
+func (f *facts) has(name string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, ok := f.m[name]
+	return ok
+}
+
 // forget drops what is remembered under these names, or all of it for none.
 func (f *facts) forget(names ...string) {
 	f.mu.Lock()

@@ -159,6 +159,7 @@ func TestFactsAreForgottenWithWhatChangesThem(t *testing.T) {
 		}})
 		sys := debianGuest(t, script{
 			"/bin/sh -c true":          prints(""),
+			dpkgQuery:                  prints(""),
 			aptUpdate:                  prints(""),
 			aptInstall + "nginx":       prints(""),
 			"systemctl start -- nginx": prints(""),

@@ -21,16 +21,26 @@ const (
 	degraded = "degraded"
 )
 
-// lookAtSystem asks the guest's init how far it is. Without systemd or OpenRC
-// nobody can tell, and the system is taken to be up.
+// lookAtSystem asks the guest's init how far it is. Where nobody can tell, the
+// system is taken to be up.
 func (s *System) lookAtSystem(ctx context.Context) (systemLook, error) {
-	switch {
-	case s.bootedSystemd():
-		return s.lookAtSystemd(ctx)
-	case s.bootedOpenRC():
-		return s.lookAtOpenRC(ctx), nil
+	manager, err := s.serviceManager()
+	if err != nil {
+		return systemLook{state: running, booted: true}, nil
 	}
-	return systemLook{state: running, booted: true}, nil
+	switch m := manager.(type) {
+	case systemd:
+		return s.lookAtSystemd(ctx)
+	case dinit:
+		return lookAtDinit(ctx, m)
+	case openRC:
+		return twice(ctx, s.readOpenRC), nil
+	case runit:
+		return twice(ctx, m.readStage), nil
+	case s6:
+		return twice(ctx, m.readStage), nil
+	}
+	return twice(ctx, s.readInittab), nil
 }
 
 // lookAtSystemd asks systemd. Early in the boot it does not answer yet, and
@@ -54,10 +64,10 @@ func (s *System) lookAtSystemd(ctx context.Context) (systemLook, error) {
 	return look, nil
 }
 
-// lookAtOpenRC reads OpenRC's own notes, twice where it seems to have booted:
-// there is a moment between the end of one runlevel and the start of the next.
-func (s *System) lookAtOpenRC(ctx context.Context) systemLook {
-	look := s.readOpenRC()
+// twice reads again where the system seems to have booted: there is a moment
+// between the end of one runlevel and the start of the next.
+func twice(ctx context.Context, read func() systemLook) systemLook {
+	look := read()
 	if !look.booted {
 		return look
 	}
@@ -65,7 +75,7 @@ func (s *System) lookAtOpenRC(ctx context.Context) systemLook {
 	case <-time.After(minReadyPause):
 	case <-ctx.Done():
 	}
-	return s.readOpenRC()
+	return read()
 }
 
 // readOpenRC reads OpenRC's notes. It makes rc.starting when it begins with a
@@ -77,18 +87,17 @@ func (s *System) readOpenRC() systemLook {
 		return systemLook{state: "starting"}
 	case name == "shutdown", name == "off", name == "reboot":
 		return systemLook{state: "stopping", failed: true}
+	case s.rescued():
+		return rescue()
 	case s.exists("/run/openrc/rc.starting"), len(s.entries("/run/openrc/starting")) > 0:
 		return systemLook{state: "starting"}
 	}
 	return systemLook{state: running, booted: true}
 }
 
-// failedUnits names the units that systemd could not start. OpenRC keeps no
-// note of them after the boot.
+// failedUnits names the units or services that init could not start, where it keeps
+// a note of them.
 func (s *System) failedUnits(ctx context.Context) []string {
-	if !s.bootedSystemd() {
-		return nil
-	}
 	units, _ := s.failedAtBoot(ctx) // it is only told
 	return units
 }
@@ -96,15 +105,19 @@ func (s *System) failedUnits(ctx context.Context) []string {
 // bootDetail says what keeps the system from being up: jobs that go on, or
 // else units that have failed.
 func (s *System) bootDetail(ctx context.Context, failed []string) string {
+	manager, _ := s.serviceManager()
 	var jobs []string
-	if s.bootedSystemd() {
+	switch m := manager.(type) {
+	case systemd:
 		listed, _ := s.listing(ctx, "list-jobs")
 		for _, f := range listed { // number, unit, kind, state
 			if len(f) == 4 && f[3] == "running" {
 				jobs = append(jobs, f[1])
 			}
 		}
-	} else {
+	case dinit:
+		jobs, _ = m.named(ctx, func(state serviceState) bool { return state.starting })
+	case openRC:
 		jobs = s.entries("/run/openrc/starting")
 	}
 	switch {

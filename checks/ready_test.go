@@ -187,7 +187,7 @@ func TestOpenRCIsReadyInItsLastRunlevel(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				sys := fakeGuest(t, nil, nil)
+				sys := fakeGuest(t, nil, script{askCrashed: exits(1, "")})
 				sys.FS = growing{time.Now(), append(slices.Clone(boot), tt.last)}
 				got, err := WaitReady(t.Context(), sys, Ready{System: true, Timeout: Duration(5 * time.Second)})
 				if tt.want == 0 {

@@ -6,12 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"slices"
 	"time"
 )
 
-// Service is a service of systemd, OpenRC or sysvinit.
+// Service is a service of the init that the guest has booted with.
 type Service struct {
 	Common
 	Name string `json:"name,omitempty"`
@@ -31,8 +30,10 @@ type serviceState struct {
 	enabled    bool
 	running    bool
 	starting   bool   // not running yet, and may still get there
+	failed     bool   // it ran, or should have, and came to a bad end
 	finished   bool   // it ran once and ended well, as it is meant to
 	restarts   int    // how often it was started again after it died
+	process    int    // the number of its process, where another one means that it died
 	enablement string // why it is not enabled, where that is not plain
 	activity   string // why it is not running
 	runlevels  []string
@@ -77,33 +78,6 @@ func (s *Service) Evaluate(ctx context.Context, sys *System) []Result {
 	return r.list
 }
 
-// serviceManager returns that of the init that the guest has booted with.
-func (s *System) serviceManager() (serviceManager, error) {
-	switch {
-	case s.bootedSystemd():
-		return systemd{s}, nil
-	case s.bootedOpenRC():
-		return openRC{s}, nil
-	case s.exists("/etc/init.d"):
-		return sysvinit{s}, nil
-	}
-	return nil, errors.New("no init system (systemd, OpenRC, sysvinit) in the guest")
-}
-
-// bootedSystemd tells whether systemd is the init of the running system. Just
-// after the start it may not have made its folder yet.
-func (s *System) bootedSystemd() bool {
-	if s.exists("/run/systemd/system") {
-		return true
-	}
-	exe, err := fs.ReadLink(s.FS, "proc/1/exe")
-	return err == nil && path.Base(exe) == "systemd"
-}
-
-func (s *System) bootedOpenRC() bool {
-	return s.exists("/run/openrc") || s.exists("/sbin/openrc-run") || s.exists("/usr/sbin/openrc-run")
-}
-
 // service returns a service's state. Systemd is asked for all services of the plan
 // at once; for what it does not tell of then, and other inits, for each alone.
 func (s *System) service(ctx context.Context, name string) (serviceState, error) {
@@ -123,10 +97,12 @@ func (s *System) service(ctx context.Context, name string) (serviceState, error)
 		state, err = fact(ctx, &s.facts, "service "+name, func() (serviceState, error) { return manager.state(ctx, name) })
 	}
 	if err == nil && !state.found {
-		state.enablement, state.activity = "no such unit", "no such unit"
+		state.enablement, state.activity = noSuchService, noSuchService
 	}
 	return state, err
 }
+
+const noSuchService = "no such unit"
 
 // servicesOf names the services that the checks look at.
 func servicesOf(list []Check) []string {
@@ -168,14 +144,14 @@ func (s *System) startService(ctx context.Context, name string) error {
 	if !ok {
 		failed = &commandError{message: err.Error()}
 	}
-	failed.output += s.journal(ctx, name)
+	failed.output = joinLines(failed.output, s.serviceLog(ctx, manager, name))
 	return failed
 }
 
 // staysUp watches a service that has been started.
 func staysUp(ctx context.Context, manager serviceManager, name string) error {
 	deadline := time.Now().Add(stayUp)
-	for ran, restarts := false, -1; ; {
+	for ran, restarts, process := false, -1, 0; ; {
 		state, err := manager.state(ctx, name)
 		if err != nil {
 			return err
@@ -183,12 +159,15 @@ func staysUp(ctx context.Context, manager serviceManager, name string) error {
 		if restarts < 0 {
 			restarts = state.restarts
 		}
+		if process == 0 {
+			process = state.process
+		}
 		ran = ran || state.running
 		late := time.Now().After(deadline)
 		switch {
 		case state.finished:
 			return nil
-		case state.restarts > restarts:
+		case state.restarts > restarts, state.process != 0 && state.process != process:
 			return errors.New("it started, died, and was started again")
 		case !state.running && ran:
 			return fmt.Errorf("it started and did not stay up: %s", state.activity)
@@ -203,19 +182,6 @@ func staysUp(ctx context.Context, manager serviceManager, name string) error {
 			return ctx.Err()
 		}
 	}
-}
-
-// journal returns the last lines that the service has logged, if there is a
-// journal.
-func (s *System) journal(ctx context.Context, name string) string {
-	if !s.hasProgram("journalctl") {
-		return ""
-	}
-	out, err := s.run(ctx, "journalctl", Command{Args: []string{"journalctl", "-u", name, "-n", "20", "--no-pager", "--quiet"}})
-	if err != nil {
-		return ""
-	}
-	return string(out.Stdout)
 }
 
 // entries returns the names in a folder; none where it cannot be read.

@@ -266,7 +266,7 @@ func TestSysvinitStartsByTheScript(t *testing.T) {
 func TestGuestWithoutAnInitSystem(t *testing.T) {
 	sys := fakeGuest(t, []string{"bin/sh"}, nil)
 	s := &Service{Common: Common{Key: "cron"}, Start: true, Enabled: expects(t, Bool, false)}
-	const why = "no init system (systemd, OpenRC, sysvinit) in the guest\n"
+	const why = noInit + "\n"
 	checkTold(t, s.Evaluate(t.Context(), sys), "start fail: "+why+"enabled fail: "+why)
 }
 

@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	tiny := map[string]string{
 		"DEBIAN":    lxdtest.Debian(t),
+		"OTHERS":    lxdtest.Others(t),
 		"TINY":      lxdtest.Tiny(t),
 		"NOINIT":    lxdtest.Tiny(t, lxdtest.NoInit),
 		"INITEXITS": lxdtest.Tiny(t, lxdtest.InitExits),

@@ -8,7 +8,14 @@ import (
 
 // Debian returns the folder with the real Debian image that .ci/setup builds:
 // incus.tar.xz and rootfs.squashfs.
-func Debian(t testing.TB) string {
+func Debian(t testing.TB) string { return cached(t, "debian", "rootfs.squashfs") }
+
+// Others returns the folder with a repository of the package managers of other
+// distributions, and in inits packages with other inits, all of Debian's.
+func Others(t testing.TB) string { return cached(t, "others", "Packages") }
+
+// cached returns a folder that .ci/setup fills, which has the file.
+func cached(t testing.TB, name, file string) string {
 	t.Helper()
 	cache := os.Getenv("ICEPAK_CACHE")
 	if cache == "" {
@@ -18,9 +25,9 @@ func Debian(t testing.TB) string {
 		}
 		cache = filepath.Join(dir, "icepak")
 	}
-	dir := filepath.Join(cache, "debian")
-	if _, err := os.Stat(filepath.Join(dir, "rootfs.squashfs")); err != nil {
-		t.Fatalf("no Debian image: %v; run .ci/setup", err)
+	dir := filepath.Join(cache, name)
+	if _, err := os.Stat(filepath.Join(dir, file)); err != nil {
+		t.Fatalf("no %s: %v; run .ci/setup", name, err)
 	}
 	return dir
 }
