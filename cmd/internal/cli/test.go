@@ -169,7 +169,8 @@ func runTest(ctx context.Context, env *Env, opts testOptions) error {
 		return errors.Join(err, out.closeFiles())
 	}
 	run := &runner.Runner{
-		Emit: out.emit, Keep: runner.Keep(opts.keep), Promote: opts.promote, Version: env.Version,
+		Emit: out.emit, Keep: runner.Keep(opts.keep), Promote: opts.promote,
+		Artifacts: opts.output.artifacts, Version: env.Version,
 	}
 	if p.polar != nil {
 		run.Tracker = p.polar

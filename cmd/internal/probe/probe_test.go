@@ -220,6 +220,7 @@ func TestTheProbeIsMadeOfLittle(t *testing.T) {
 	}
 	allowed := []string{
 		"github.com/upmaru/icepak/checks",
+		"github.com/upmaru/icepak/cmd/internal/collect",
 		"github.com/upmaru/icepak/cmd/internal/probe",
 		"github.com/upmaru/icepak/cmd/icepak-probe",
 		"github.com/Masterminds/semver/v3",

@@ -93,7 +93,10 @@ type Runner struct {
 	Emit    func(report.Event) // told of everything; called from one goroutine at a time
 	Keep    Keep
 	Promote bool
-	Version string // icepak's
+	// Artifacts is the folder that evidence of failed images is written to; empty
+	// for none.
+	Artifacts string
+	Version   string // icepak's
 }
 
 // cleanUpTime bounds each thing that is done after a job has ended or was
@@ -147,6 +150,7 @@ func (r *Runner) job(ctx context.Context, job Job) report.ImageResult {
 		res = r.evaluate(ctx, job, w)
 		res.Stages = w.stop()
 		r.postReport(ctx, job, res, w)
+		r.keepEvidence(&res, w)
 	}
 	w.emit(report.Event{Kind: report.ImageDone, Done: &res})
 	return res
@@ -170,7 +174,7 @@ func (r *Runner) evaluate(ctx context.Context, job Job, w *Watch) report.ImageRe
 	res.Checks, res.Verdict, res.Reason = seen.verdicts(err)
 
 	if guest != nil {
-		r.release(ctx, guest, &res, w)
+		r.release(ctx, guest, job, &res, err, w)
 	}
 	if r.Tracker != nil && job.Version != nil && ctx.Err() == nil {
 		w.Begin(report.Post)
@@ -179,13 +183,14 @@ func (r *Runner) evaluate(ctx context.Context, job Job, w *Watch) report.ImageRe
 	return res
 }
 
-// release collects evidence of a failure, and deletes the guest or keeps it.
-func (r *Runner) release(ctx context.Context, guest Guest, res *report.ImageResult, w *Watch) {
-	broken := (res.Verdict == checks.Fail || res.Verdict == checks.Error) && ctx.Err() == nil
+// release collects evidence of a failure, and deletes the guest or keeps it. ended
+// is what ended the job early, or nil.
+func (r *Runner) release(ctx context.Context, guest Guest, job Job, res *report.ImageResult, ended error, w *Watch) {
+	broken := faulty(res.Verdict) && ctx.Err() == nil
 	if broken {
 		look, cancel := afterwards(ctx)
 		defer cancel()
-		res.Diagnostics = guest.Diagnose(look, w)
+		explain(look, guest, job, res, ended, w)
 	}
 	clean, cancel := afterwards(ctx)
 	defer cancel()
