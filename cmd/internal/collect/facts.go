@@ -148,7 +148,8 @@ func networkConfig(ctx context.Context, sys *checks.System) string {
 // refused.
 func cgroup(_ context.Context, sys *checks.System) string {
 	var b strings.Builder
-	for _, name := range strings.Fields("memory.max memory.current memory.events pids.max pids.current pids.events") {
+	for _, name := range strings.Fields(`memory.max memory.current memory.events pids.max pids.current pids.events
+		memory/memory.limit_in_bytes memory/memory.usage_in_bytes memory/memory.oom_control pids/pids.max pids/pids.current pids/pids.events`) {
 		for line := range strings.Lines(read(sys.FS, "/sys/fs/cgroup/"+name)) {
 			b.WriteString(name + " " + strings.TrimSpace(line) + "\n")
 		}
@@ -162,7 +163,7 @@ func filesystems(ctx context.Context, sys *checks.System) string {
 	b.WriteString("mounted type options bytes free used inodes free used\n")
 	for line := range strings.Lines(read(sys.FS, "/proc/mounts")) {
 		f := strings.Fields(line)
-		if len(f) < 4 || ctx.Err() != nil {
+		if len(f) < 4 || ctx.Err() != nil || strings.HasPrefix(f[1], "/dev/") || strings.HasPrefix(f[1], "/proc/") || strings.HasPrefix(f[1], "/sys/") {
 			continue
 		}
 		var st unix.Statfs_t

@@ -26,6 +26,8 @@ func general(want Wanted) []piece {
 		{"network-sysctl", networkSysctl},
 		{"network-config", networkConfig},
 		{"journal-network", journal(300, networkMatches()...)},
+		{"network-units", networkUnitStates},
+		{"firewall", command("nft", "list", "ruleset")},
 		{"resolv.conf", whole("/etc/resolv.conf")},
 		{"resolved.conf", whole("/run/systemd/resolve/resolv.conf")},
 		{"hosts", whole("/etc/hosts")},
@@ -129,6 +131,8 @@ func dpkgUnfinished(_ context.Context, sys *checks.System) string {
 		status, ok := strings.CutPrefix(line, "Status: ")
 		if status = strings.TrimSpace(status); ok && name != "" {
 			switch f := strings.Fields(status); {
+			case len(f) == 3 && f[0] == "hold": // whatever its state
+				fmt.Fprintf(&b, "%s: %s\n", name, status)
 			case len(f) != 3, f[2] == "installed", f[2] == "not-installed", f[2] == "config-files":
 			default:
 				fmt.Fprintf(&b, "%s: %s\n", name, status)
@@ -151,6 +155,15 @@ func onSystemd(look func(context.Context, *checks.System) string) func(context.C
 // journal is the end of this boot's journal, of what the arguments choose.
 func journal(lines int, args ...string) func(context.Context, *checks.System) string {
 	return onSystemd(command(append([]string{"journalctl", "-b", "-q", "--no-pager", "--no-hostname", "-n", fmt.Sprint(lines)}, args...)...))
+}
+
+// networkUnitStates says of the network's services whether they are enabled.
+func networkUnitStates(ctx context.Context, sys *checks.System) string {
+	args := []string{"systemctl", "list-unit-files", "--no-legend", "--no-pager"}
+	for unit := range strings.FieldsSeq(networkUnits) {
+		args = append(args, unit+".service")
+	}
+	return onSystemd(command(args...))(ctx, sys)
 }
 
 // networkMatches choose what programs of the network have written.
