@@ -19,6 +19,12 @@ func networkRules() []rule {
 		{"no DHCP client", ipv4, noClient},
 		{"networkd's configuration", both, line("journal-network", `(/(?:etc|run|usr/lib)/systemd/network/\S+:\d+): ([^\r\n]+)`, "$1: $2")},
 		{"no .network file", both, noNetworkFile},
+		{"networkd without udev", both, func(s *scene) []Finding {
+			if where, _ := s.program("systemd-udevd"); where == "missing" && s.runs("systemd-networkd") {
+				return one("programs", "systemd-networkd waits for systemd-udevd, which is not there")
+			}
+			return nil
+		}},
 		{"nothing configures the network", ipv4, noManager},
 		{"no DHCP offers", ipv4, once(
 			line("journal-network syslog", `No DHCPOFFERS received`, "no DHCP server answered dhclient: No DHCPOFFERS received"),
@@ -58,6 +64,26 @@ func whereFailed(find func(*scene) []Finding) func(*scene) []Finding {
 // managed tells whether a program that manages networks runs.
 func (s *scene) managed() bool {
 	return slices.ContainsFunc([]string{"systemd-networkd", "NetworkManager", "connmand", "wickedd", "dhcpcd"}, s.runs)
+}
+
+// networkManagers are the services that bring networks up.
+func networkManagers() []string {
+	return []string{"networking", "systemd-networkd", "NetworkManager", "dhcpcd", "connman", "wicked"}
+}
+
+// unitState says of a service of the network whether it is enabled.
+func (s *scene) unitState(name string) string {
+	for line := range strings.Lines(s.evidence["network-units"]) {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == name+".service" {
+			return f[1]
+		}
+	}
+	return ""
+}
+
+// enabled tells whether a service that brings networks up is.
+func (s *scene) enabled() bool {
+	return slices.ContainsFunc(networkManagers(), func(n string) bool { return strings.HasPrefix(s.unitState(n), "enabled") })
 }
 
 // client tells whether a DHCP client runs.
@@ -203,13 +229,12 @@ func noManager(s *scene) []Finding {
 	if f := s.link(s.links[0]); f == nil || slices.ContainsFunc(f, func(w string) bool { return strings.Count(w, ".") == 3 }) {
 		return nil // it is not there, or has an address
 	}
-	for _, unit := range []string{"systemd-networkd", "NetworkManager", "networking"} {
-		m := regexp.MustCompile(`(?m)^` + unit + `\.service\s+disabled`).FindString(s.evidence["network-units"])
-		if m != "" && (unit != "networking" || s.hasProgram("ifup")) && !strings.Contains(s.evidence["network-units"], " enabled") {
+	for _, unit := range networkManagers() {
+		if s.unitState(unit) == "disabled" && (unit != "networking" || s.hasProgram("ifup")) && !s.enabled() {
 			return one("network-units", "%s.service is disabled, and nothing else configures the network", unit)
 		}
 	}
-	if strings.Contains(s.evidence["network-units"], " enabled") || s.hasProgram("ifup") {
+	if s.enabled() || s.hasProgram("ifup") {
 		return nil // what it has done is in its log
 	}
 	if where, ok := s.program("udhcpc"); ok {

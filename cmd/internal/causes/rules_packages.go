@@ -1,6 +1,7 @@
 package causes
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -61,7 +62,7 @@ func packageRules() []rule {
 			line(output, `(keyring is not writable|Public keyring not found[^\r\n]*|key "[^"]*" could not be looked up[^\r\n]*)`, "pacman: $1"))},
 		{"pacman: databases", about, line(output, `database file for '([^']+)' does not exist`, "pacman has no database of the repository $1")},
 
-		{"apk: repositories", about, line(output, `(?m)(?:WARNING|ERROR): (?:opening|fetching|updating and opening|Ignoring) (\S+?):? (?:from cache: )?(UNTRUSTED signature|DNS lookup error|No such file or directory|Permission denied|temporary error[^\r\n]*|network[^\r\n]*|remote server returned error[^\r\n]*|IO ERROR|BAD signature)`, "$1: $2")},
+		{"apk: repositories", about, line(output, `(?m)(?:WARNING|ERROR): (?:opening|fetching|updating and opening|Ignoring) (\S+?):? (?:from cache: )?(UNTRUSTED signature|DNS lookup error|No such file or directory|Permission denied|temporary error[^\r\n]*|network[^\r\n]*|remote server returned error[^\r\n]*|IO ERROR|BAD signature)`, "the repository $1 cannot be used: $2")},
 		{"apk: dependencies", about, line(output, `(?m)^\s*(\S+) \(no such package\):\s*\n?\s*required by: ([^\r\n]+)`, "no repository has $1, which $2 asks for")},
 		{"xbps", about, line(output, `Failed to fetch file '([^']+)': ([^\r\n]+)`, "$1: $2")},
 	}
@@ -161,7 +162,7 @@ func (s *scene) sourceOf(address string) string {
 	return ""
 }
 
-var unresolved = regexp.MustCompile(`(?i)(?:could not resolve (?:host: )?|temporary failure resolving |couldn't resolve host (?:name )?)['"]?([\w.-]+[\w])`)
+var unresolved = regexp.MustCompile(`(?i)(?:could not resolve (?:host: )?|temporary failure resolving |couldn't resolve host (?:name for \w+://)?)['"]?([\w.-]+[\w])`)
 
 // mirrorName is about mirrors whose name cannot be looked up.
 func mirrorName(s *scene) []Finding {
@@ -173,7 +174,8 @@ func mirrorName(s *scene) []Finding {
 }
 
 var (
-	noKey   = regexp.MustCompile(`(?m)(?:GPG error: |The repository ')?((?:https?|file|ftp|copy):[^\s']*)?[^\r\n]*?(NO_PUBKEY|EXPKEYSIG|KEYEXPIRED|REVKEYSIG|BADSIG) ([0-9A-Fa-f]+)`)
+	noKey   = regexp.MustCompile(`(?m)^(.*?)(NO_PUBKEY|EXPKEYSIG|KEYEXPIRED|REVKEYSIG|BADSIG) ([0-9A-Fa-f]+)`)
+	address = regexp.MustCompile(`(?:https?|file|ftp|copy):[^\s']+`)
 	sqv     = regexp.MustCompile(`Missing key ([0-9A-F]+)`)
 	keyFile = regexp.MustCompile(`(?i)(?:signed-by[=:]\s*|key(?:ring)? ?(?:file)? ?)(/[^\s\],]+)`)
 	noFile  = regexp.MustCompile(`(/\S+\.(?:gpg|asc|pgp|pub)):? ?[^\r\n]*(?:No such file|not readable|not exist|unsupported filetype)`)
@@ -187,13 +189,8 @@ func keys(s *scene) []Finding {
 	}
 	var found []Finding
 	for _, m := range noKey.FindAllStringSubmatch(s.said, maxMatches) {
-		place := s.sourceOf(m[1])
-		if place == "" {
-			place = m[1]
-		}
-		if place == "" {
-			place = "a repository"
-		}
+		of := address.FindString(m[1])
+		place := cmp.Or(s.sourceOf(of), of, "a repository")
 		found = append(found, Finding{fmt.Sprintf("%s: %s (%s %s)", place, said[m[2]], m[2], m[3]), output})
 	}
 	if len(found) == 0 {

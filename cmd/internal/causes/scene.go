@@ -127,7 +127,7 @@ var leads = sync.OnceValue(func() []lead {
 		pattern string
 		to      topic
 	}{
-		{`(?i)temporary failure (in name )?resolv|could not resolve|couldn't resolve|name or service not known|no such host|server misbehaving|bad address|temporary error \(try again|lookup \S+( on \S+)?:`, dns},
+		{`(?i)temporary failure (in name )?resol|could not resolve|couldn't resolve|name or service not known|no such host|server misbehaving|bad address|temporary error \(try again|lookup \S+( on \S+)?:`, dns},
 		{`(?i)network is unreachable|no route to host|cannot assign requested address`, ipv4 | ipv6},
 		{`(?i)no space left on device|disk full|not enough free (disk )?space|don't have enough free space|read-only file ?system|disk quota exceeded|write error`, disk},
 		{`(?i)certificate|x509|\bSSL\b|\bTLS\b|error adding trust anchors|CAfile`, tls},
