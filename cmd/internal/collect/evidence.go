@@ -109,7 +109,8 @@ func (p piece) text(ctx context.Context, sys *checks.System) string {
 }
 
 func (c *collection) add(name, text string) {
-	text = strings.TrimRight(bounded(Redact(strings.ToValidUTF8(text, "\uFFFD"))), " \t\r\n")
+	text = bounded(strings.ToValidUTF8(text, "\uFFFD"), 4*maxPiece) // or looking for secrets takes long
+	text = strings.TrimRight(bounded(Redact(text), maxPiece), " \t\r\n")
 	if strings.TrimSpace(text) == "" {
 		return
 	}
@@ -122,11 +123,11 @@ func (c *collection) add(name, text string) {
 }
 
 // bounded keeps the end of a text that is too long, from the start of a line.
-func bounded(text string) string {
-	if len(text) <= maxPiece {
+func bounded(text string, most int) string {
+	if len(text) <= most {
 		return text
 	}
-	kept := text[len(text)-maxPiece:]
+	kept := text[len(text)-most:]
 	if _, rest, ok := strings.Cut(kept, "\n"); ok && rest != "" {
 		kept = rest
 	}
