@@ -51,6 +51,9 @@ With POLAR_AUTH_TOKEN set, Polar is asked what has passed before, is told the
 verdicts, and with --promote promotes the version once every tracked check of every
 instance type has passed. A check that could not be evaluated is never posted.
 
+Why a check failed is told from what the guest and LXD know, before the instance is
+deleted; --artifacts keeps all of that.
+
 Other sources than the testing channel: --feed, --image, --path, --instance and
 --local.
 
