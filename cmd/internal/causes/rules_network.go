@@ -92,7 +92,6 @@ func (s *scene) client() bool {
 }
 
 var (
-	sourced = regexp.MustCompile(`(?m)^\s*source(-directory)?\s`)
 	stanza  = regexp.MustCompile(`(?m)^\s*iface\s+(\S+)\s+(\S+)\s+(\S+)`)
 	started = regexp.MustCompile(`(?m)^\s*(?:auto|allow-\S+)\s+(.*)$`)
 )

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -36,7 +37,7 @@ func TestEvidenceOfAFailureIsWritten(t *testing.T) {
 		t.Fatalf("folders %q and %q", sum.Images[0].Artifacts, sum.Images[1].Artifacts)
 	}
 	files := listing(t, sum.Images[1].Artifacts)
-	for _, want := range []string{"console.log", "result.json", "system.txt", "files.txt", "links.txt"} {
+	for _, want := range []string{"console.log", "probe.log", "result.json", "system.txt", "files.txt", "links.txt"} {
 		if !slices.Contains(files, want) {
 			t.Errorf("there is no %s among %v", want, files)
 		}
@@ -102,9 +103,11 @@ func TestHostileNamesStayInTheirFolder(t *testing.T) {
 
 // A guest that is known to run nothing is not asked for evidence; its host is.
 func TestADeadGuestIsNotAsked(t *testing.T) {
-	h := &host{launch: &ImageFault{Reason: "the image does not start"}}
-	sum := run(t, Runner{}, job(h, command(t, 1, "good", "true")))
-	if h.probed != 0 || len(sum.Images[0].Diagnostics) != 1 {
-		t.Errorf("probed %d times, %v", h.probed, sum.Images[0].Diagnostics)
+	for _, err := range []error{&ImageFault{Reason: "the image does not start"}, errors.New("the server is gone")} {
+		h := &host{launch: err}
+		sum := run(t, Runner{}, job(h, command(t, 1, "good", "true")))
+		if h.probed != 0 || len(sum.Images[0].Diagnostics) != 1 {
+			t.Errorf("%v: probed %d times, %v", err, h.probed, sum.Images[0].Diagnostics)
+		}
 	}
 }

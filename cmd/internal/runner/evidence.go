@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/upmaru/icepak/checks"
 	"github.com/upmaru/icepak/cmd/internal/probe"
@@ -19,6 +21,8 @@ type evidence struct {
 	results  map[string][]checks.Result
 	outcomes map[string]checks.Outcome
 	notReady string
+	began    time.Time
+	log      strings.Builder // what the probe did, and when
 }
 
 func newEvidence(job Job, w *Watch) *evidence {
@@ -26,7 +30,20 @@ func newEvidence(job Job, w *Watch) *evidence {
 		job: job, watch: w,
 		results:  map[string][]checks.Result{},
 		outcomes: map[string]checks.Outcome{},
+		began:    time.Now(),
 	}
+}
+
+// note takes down that the probe did something.
+func (e *evidence) note(ev probe.Event) {
+	if ev.Kind == probe.Result || e.log.Len() > maxCited {
+		return
+	}
+	fmt.Fprintf(&e.log, "%8.3f s %s %s", time.Since(e.began).Seconds(), ev.Kind, ev.Check)
+	if ev.Outcome != nil {
+		fmt.Fprintf(&e.log, " %s, %d of %d", ev.Outcome.Verdict, ev.Outcome.Passed, ev.Outcome.Total)
+	}
+	e.log.WriteString(" " + ev.Detail + "\n")
 }
 
 // probe has the guest's probe evaluate the job's checks.
@@ -55,6 +72,7 @@ func (e *evidence) plan() probe.Plan {
 
 // event takes one event of the probe.
 func (e *evidence) event(ev probe.Event) {
+	e.note(ev)
 	switch ev.Kind {
 	case probe.Hello:
 		e.watch.Begin(report.ReadyFor)

@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -26,11 +25,10 @@ const (
 )
 
 // explain gathers the evidence of a failure before the guest is gone, and notes
-// the causes that it tells. ended is what ended the job early, or nil.
-func explain(ctx context.Context, guest Guest, job Job, res *report.ImageResult, ended error, w *Watch) {
-	pieces := guest.Diagnose(ctx, w)
-	var fault *ImageFault
-	if _, here := guest.(Local); !here && !errors.As(ended, &fault) {
+// the causes that it tells. alive says that the guest may still answer.
+func explain(ctx context.Context, guest Guest, job Job, res *report.ImageResult, alive bool, w *Watch) {
+	pieces := append(res.Evidence, guest.Diagnose(ctx, w)...)
+	if _, here := guest.(Local); !here && alive {
 		pieces = append(pieces, ask(ctx, guest, job, res.Checks)...)
 	}
 	for i := range pieces {
@@ -89,7 +87,7 @@ func ask(ctx context.Context, guest Guest, job Job, results []report.CheckResult
 	// The error says again what the checks' verdicts have said, or that there is less
 	// evidence than there could be.
 	_ = attempt(ctx, guest, conversation{
-		plan: func() probe.Plan { return probe.Plan{Collect: &want} },
+		plan: func() probe.Plan { return probe.Plan{Collect: &want, Host: checks.HostFacts{Time: time.Now()}} },
 		event: func(e probe.Event) {
 			if size += len(e.Detail); e.Kind == probe.Evidence && len(pieces) < maxPieces && size <= maxText {
 				pieces = append(pieces, report.Diagnostic{Name: e.Check, Text: e.Detail})

@@ -164,7 +164,8 @@ func (r *Runner) evaluate(ctx context.Context, job Job, w *Watch) report.ImageRe
 
 	seen := newEvidence(job, w)
 	guest, err := job.Host.Launch(jobCtx, w)
-	if err == nil {
+	launched := err == nil
+	if launched {
 		err = seen.probe(jobCtx, guest)
 	}
 	if err != nil {
@@ -174,7 +175,9 @@ func (r *Runner) evaluate(ctx context.Context, job Job, w *Watch) report.ImageRe
 	res.Checks, res.Verdict, res.Reason = seen.verdicts(err)
 
 	if guest != nil {
-		r.release(ctx, guest, job, &res, err, w)
+		var fault *ImageFault
+		res.Evidence = []report.Diagnostic{{Name: "probe.log", Text: seen.log.String()}}
+		r.release(ctx, guest, job, &res, launched && !errors.As(err, &fault), w)
 	}
 	if r.Tracker != nil && job.Version != nil && ctx.Err() == nil {
 		w.Begin(report.Post)
@@ -183,14 +186,14 @@ func (r *Runner) evaluate(ctx context.Context, job Job, w *Watch) report.ImageRe
 	return res
 }
 
-// release collects evidence of a failure, and deletes the guest or keeps it. ended
-// is what ended the job early, or nil.
-func (r *Runner) release(ctx context.Context, guest Guest, job Job, res *report.ImageResult, ended error, w *Watch) {
+// release collects evidence of a failure, and deletes the guest or keeps it. alive
+// says that the guest may still answer.
+func (r *Runner) release(ctx context.Context, guest Guest, job Job, res *report.ImageResult, alive bool, w *Watch) {
 	broken := faulty(res.Verdict) && ctx.Err() == nil
 	if broken {
 		look, cancel := afterwards(ctx)
 		defer cancel()
-		explain(look, guest, job, res, ended, w)
+		explain(look, guest, job, res, alive, w)
 	}
 	clean, cancel := afterwards(ctx)
 	defer cancel()
