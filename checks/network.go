@@ -112,6 +112,9 @@ func (n *Network) Evaluate(ctx context.Context, sys *System) []Result {
 	return r.list
 }
 
+// ListLinks lists the links as the kernel has them now.
+func (s *System) ListLinks() ([]Link, error) { return s.links() }
+
 // links lists the links.
 func (s *System) links() ([]Link, error) {
 	read := s.Links

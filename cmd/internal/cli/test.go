@@ -60,6 +60,9 @@ A check that needs a GPU is skipped on a remote that has none; with --require-gp
 could not be evaluated instead, which does not blame the image, but the run does not
 pass, and the version is not promoted. Where there is a GPU, the instance is given it.
 
+Why a check failed is told from what the guest and LXD know, before the instance is
+deleted; --artifacts keeps all of that.
+
 Other sources than the testing channel: --feed, --image, --path, --instance and
 --local.
 
@@ -187,7 +190,8 @@ func runTest(ctx context.Context, env *Env, opts testOptions) error {
 		return errors.Join(err, out.closeFiles())
 	}
 	run := &runner.Runner{
-		Emit: out.emit, Keep: runner.Keep(opts.keep), Promote: opts.promote, Version: env.Version,
+		Emit: out.emit, Keep: runner.Keep(opts.keep), Promote: opts.promote,
+		Artifacts: opts.output.artifacts, Version: env.Version,
 	}
 	if p.polar != nil {
 		run.Tracker = p.polar

@@ -21,6 +21,8 @@ type outputOptions struct {
 	options []string
 	quiet   bool
 	verbose bool
+	// artifacts is the folder that evidence is written to.
+	artifacts string
 }
 
 func (o *outputOptions) flags(f *pflag.FlagSet) {
@@ -29,6 +31,7 @@ func (o *outputOptions) flags(f *pflag.FlagSet) {
 	f.StringSliceVarP(&o.options, "format-options", "o", nil, "`options` of the formats, see above")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print only what did not pass")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "print every result")
+	f.StringVar(&o.artifacts, "artifacts", "", "write what was found of every image that fails into a folder of its own in `DIR`")
 }
 
 // formatsHelp lists the formats and their options for people.
@@ -91,6 +94,11 @@ func (o *outputOptions) validate() error {
 	// GitHub looks for its commands among whatever a step prints.
 	if len(toStdout) > 1 && !slices.Equal(toStdout, []string{"github", "text"}) {
 		return usagef("--format: only one format fits on standard output; give the others a file, as in junit=report.xml")
+	}
+	if o.artifacts != "" {
+		if fi, err := os.Stat(o.artifacts); err == nil && !fi.IsDir() {
+			return usagef("--artifacts %s: it is not a folder", o.artifacts)
+		}
 	}
 	if o.quiet && o.verbose {
 		return usagef("--quiet and --verbose exclude each other")

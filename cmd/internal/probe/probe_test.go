@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/upmaru/icepak/checks"
+	"github.com/upmaru/icepak/cmd/internal/collect"
 )
 
 // serve carries the plan out on this machine and returns the stream.
@@ -109,6 +110,27 @@ func TestWhatIsAskedForIsDescribed(t *testing.T) {
 		"2 group root true 2 user root true 6", "3"}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+}
+
+// A guest that never gets ready is the one whose evidence is wanted most.
+func TestEvidenceIsCollectedWithoutWaitingForTheGuest(t *testing.T) {
+	stream, err := serve(t, Plan{Protocol: Protocol, Token: "t", Timeout: time.Minute, Ready: checks.Ready{System: true}, Collect: &collect.Wanted{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pieces := map[string]int{}
+	err = Read(strings.NewReader(stream), "t", func(e Event) {
+		switch e.Kind {
+		case Evidence:
+			pieces[e.Check] += len(e.Detail)
+		case Hello, End:
+		default:
+			t.Errorf("an event %s", e.Kind)
+		}
+	})
+	if err != nil || pieces["system"] == 0 || pieces["files"] == 0 {
+		t.Errorf("%v, %v", pieces, err)
 	}
 }
 
@@ -220,6 +242,7 @@ func TestTheProbeIsMadeOfLittle(t *testing.T) {
 	}
 	allowed := []string{
 		"github.com/upmaru/icepak/checks",
+		"github.com/upmaru/icepak/cmd/internal/collect",
 		"github.com/upmaru/icepak/cmd/internal/probe",
 		"github.com/upmaru/icepak/cmd/icepak-probe",
 		"github.com/Masterminds/semver/v3",

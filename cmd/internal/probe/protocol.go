@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/upmaru/icepak/checks"
+	"github.com/upmaru/icepak/cmd/internal/collect"
 )
 
 // Protocol is the version of plan and events. Host and probe refuse another.
@@ -25,8 +26,8 @@ type Plan struct {
 	// Describe are resources to be described, and Find names to be looked for.
 	Describe []checks.Item `json:"describe,omitempty"`
 	Find     []string      `json:"find,omitempty"`
-	// Collect has the probe gather what tells why something failed.
-	Collect bool `json:"collect,omitempty"`
+	// Collect has the probe gather what tells why something failed, and nothing else.
+	Collect *collect.Wanted `json:"collect,omitempty"`
 	// Timeout is when the probe gives up, whatever it is doing.
 	Timeout time.Duration `json:"timeout"`
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/upmaru/icepak/checks"
+	"github.com/upmaru/icepak/cmd/internal/collect"
 )
 
 // Serve reads a plan from in, carries it out on sys, and writes events to out.
@@ -32,6 +33,13 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, sys *checks.System)
 	}
 	sys.Host, sys.Told = plan.Host, told
 	w.write(Event{Kind: Hello, Protocol: Protocol, Arch: runtime.GOARCH})
+	if plan.Collect != nil { // from a guest that may never get ready
+		collect.Evidence(ctx, sys, *plan.Collect, func(name, text string) {
+			w.write(Event{Kind: Evidence, Check: name, Detail: text})
+		})
+		w.write(Event{Kind: End})
+		return w.err
+	}
 	ready, err := checks.WaitReady(ctx, sys, plan.Ready)
 	var notReady *checks.NotReadyError
 	switch {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -45,7 +46,11 @@ func imageBlock(r ImageResult, opts TextOptions, s style) string {
 	b.line(0, head)
 	b.checks(r)
 	b.fault(r)
-	if !good || opts.Verbose {
+	b.causes(2, r.Causes)
+	switch {
+	case r.Artifacts != "":
+		b.line(2, "evidence in "+oneLine(r.Artifacts, lineLimit))
+	case opts.Verbose || !good && !explained(r):
 		b.diagnostics(r.Diagnostics)
 	}
 	if !opts.Quiet {
@@ -115,7 +120,15 @@ func (b *block) checks(image ImageResult) {
 		if r.count != "" && r.why != "" {
 			b.line(6, r.why)
 		}
+		b.causes(6, r.check.Causes)
 		b.results(r.check)
+	}
+}
+
+// causes says what the evidence tells of why something failed.
+func (b *block) causes(indent int, list []string) {
+	for _, c := range causeLines(list) {
+		b.line(indent, "why  "+c)
 	}
 }
 
@@ -189,6 +202,26 @@ func faultLine(r ImageResult) string {
 		text += ": " + reason
 	}
 	return text
+}
+
+// causeLimit bounds the causes that are shown of anything.
+const causeLimit = 3
+
+// causeLines are the causes, a line each.
+func causeLines(list []string) []string {
+	var lines []string
+	for _, c := range list[:min(len(list), causeLimit)] {
+		if c = oneLine(c, lineLimit); c != "" {
+			lines = append(lines, c)
+		}
+	}
+	return lines
+}
+
+// explained tells whether causes are known of an image that did not pass, so that
+// nobody has to read its logs first.
+func explained(r ImageResult) bool {
+	return len(r.Causes) > 0 || slices.ContainsFunc(r.Checks, func(c CheckResult) bool { return len(c.Causes) > 0 })
 }
 
 func (b *block) diagnostics(list []Diagnostic) {

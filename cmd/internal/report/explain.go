@@ -180,6 +180,18 @@ func fromPlace(s string, place int) string {
 	return cut("… "+scalar(cutBytes(s[from:], 4*lineLimit)), lineLimit)
 }
 
+// whyText is the causes as lines of text.
+func whyText(list []string) string {
+	var b strings.Builder
+	for _, c := range causeLines(list) {
+		b.WriteString("\nwhy  " + c)
+	}
+	if b.Len() > 0 {
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
 // failures explains the results of a check that did not pass, as text. It stops
 // after so many results, or when the text is long.
 func failures(c CheckResult, results, outputLines int) string {

@@ -86,6 +86,19 @@ func count(list []finding) Count {
 	return c
 }
 
+// causes are those of the finding's check, or of its image.
+func (f finding) causes() []string {
+	if f.image == nil {
+		return nil
+	}
+	for _, c := range f.image.Checks {
+		if c.Name == f.check && len(c.Causes) > 0 {
+			return c.Causes
+		}
+	}
+	return f.image.Causes
+}
+
 // where names the finding's place: the image and the check.
 func (f finding) where() string {
 	s := "icepak"

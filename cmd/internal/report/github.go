@@ -41,6 +41,7 @@ func annotation(f finding) string {
 	if lines := details(f.Result, 60, valueLimit); len(lines) > 0 {
 		text += "\n" + strings.Join(lines, "\n")
 	}
+	text += strings.TrimRight(whyText(f.causes()), "\n")
 	return fmt.Sprintf("::error %stitle=%s::%s\n", properties, commandProperty(f.where()), commandText(text))
 }
 

@@ -82,6 +82,27 @@ func design() Summary {
 	}
 }
 
+// withCauses is a run of images of which it is known why they failed: one that shows
+// no log because of that, and one whose evidence was written to a folder.
+func withCauses() Summary {
+	s := design()
+	image := &s.Images[0]
+	image.Checks[2].Causes = []string{
+		"/etc/resolv.conf is a dangling link to ../run/systemd/resolve/stub-resolv.conf",
+		"mirror.example.com does not resolve\x1b[2J", "::error::third", "never shown",
+	}
+	image.Diagnostics = []Diagnostic{{"console", "Debian GNU/Linux 12"}}
+	dead := ImageResult{
+		Image: debian, Verdict: checks.Fail, Reason: "the guest stopped by itself", Failed: ReadyFor,
+		Causes:      []string{"/sbin/init is not there"},
+		Checks:      []CheckResult{{Name: "ipv4", Outcome: checks.Outcome{Verdict: checks.Fail, Reason: "the guest stopped by itself"}}},
+		Diagnostics: []Diagnostic{{"console", "never shown as text"}}, Artifacts: "artifacts/debian-bookworm",
+	}
+	dead.Serial = "20261122-02"
+	s.Images = append(s.Images, dead)
+	return s
+}
+
 func allPassed() Summary {
 	return Summary{
 		Verdict: checks.Pass, Duration: ms(6100),
@@ -290,6 +311,7 @@ func runs() []run {
 		{"hundred", hundredResults()},
 		{"promotion refused", promotionRefused()},
 		{"no images", noImages()},
+		{"causes", withCauses()},
 	}
 	for i := range list {
 		list[i].summary.Started = started

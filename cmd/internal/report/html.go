@@ -58,6 +58,7 @@ type pageImage struct {
 	Verdict                       pageVerdict
 	Product, Serial, Type, Remote string
 	Fault                         string
+	Causes                        []string
 	Promotion                     string
 	Facts                         []string // of no weight
 	Time                          string
@@ -67,6 +68,7 @@ type pageImage struct {
 	Checks                        []pageCheck
 	Diagnostics                   []pageText
 	Kept                          string
+	Artifacts                     string
 }
 
 // A pageCell is a check in the table of all images; it is empty where the image
@@ -83,6 +85,7 @@ type pageCheck struct {
 	Name, Title        string
 	Count, Time, Why   string
 	Source             string
+	Causes             []string
 	Open               bool
 	Faults             []pageFault
 	Others             []pageResult
@@ -159,12 +162,12 @@ func newPageImage(r ImageResult, id string, columns []string) pageImage {
 		Verdict: newPageVerdict(r.Verdict),
 		Product: oneLine(r.Product, lineLimit), Serial: oneLine(r.Serial, lineLimit),
 		Type: oneLine(r.Type, nameLimit), Remote: oneLine(r.Remote, lineLimit),
-		Fault: faultLine(r), Promotion: oneLine(r.Promotion, lineLimit),
+		Fault: faultLine(r), Causes: causeLines(r.Causes), Promotion: oneLine(r.Promotion, lineLimit),
 		Facts: imageFacts(r),
 		Time:  seconds(r.duration()),
 		Open:  faulty(r.Verdict) || untested(r),
 		Cells: make([]pageCell, len(columns)), Span: len(columns) + 1,
-		Kept: oneLine(r.Kept, lineLimit),
+		Kept: oneLine(r.Kept, lineLimit), Artifacts: oneLine(r.Artifacts, lineLimit),
 	}
 	for i, c := range r.Checks {
 		check := newPageCheck(c, r, fmt.Sprintf("%s-check-%d", id, i+1))
@@ -201,6 +204,7 @@ func newPageCheck(c CheckResult, image ImageResult, id string) pageCheck {
 	check := pageCheck{
 		ID: id, Verdict: newPageVerdict(c.Verdict), Name: row.name, Title: oneLine(c.Title, lineLimit),
 		Count: row.count, Time: row.time, Why: row.why, Source: oneLine(c.Source, lineLimit), Open: faulty(c.Verdict),
+		Causes: causeLines(c.Causes),
 	}
 	for _, r := range c.Results {
 		switch {

@@ -58,11 +58,13 @@ type jsonImage struct {
 	Verdict     checks.Verdict   `json:"verdict"`
 	Reason      string           `json:"reason,omitempty"`
 	Failed      Stage            `json:"failed_stage,omitempty"`
+	Causes      []string         `json:"causes,omitempty"`
 	Checks      []jsonCheck      `json:"checks"`
 	Stages      []jsonStage      `json:"stages"`
 	Kept        string           `json:"kept,omitempty"`
 	Promotion   string           `json:"promotion,omitempty"`
 	Diagnostics []jsonDiagnostic `json:"diagnostics,omitempty"`
+	Artifacts   string           `json:"artifacts,omitempty"`
 }
 
 type jsonCheck struct {
@@ -76,6 +78,7 @@ type jsonCheck struct {
 	Duration jsonSeconds    `json:"duration_s"`
 	Earlier  bool           `json:"earlier,omitempty"`
 	Posted   string         `json:"posted,omitempty"`
+	Causes   []string       `json:"causes,omitempty"`
 	Results  []jsonResult   `json:"results"`
 }
 
@@ -135,6 +138,8 @@ func newJSONImage(r ImageResult) jsonImage {
 		Verdict:   known(r.Verdict),
 		Reason:    bounded(r.Reason),
 		Failed:    r.Failed,
+		Causes:    causeLines(r.Causes),
+		Artifacts: r.Artifacts,
 		Checks:    []jsonCheck{},
 		Stages:    []jsonStage{},
 		Kept:      r.Kept,
@@ -164,6 +169,7 @@ func newJSONCheck(c CheckResult) jsonCheck {
 		Duration: newSeconds(c.Duration),
 		Earlier:  c.Earlier,
 		Posted:   c.Posted,
+		Causes:   causeLines(c.Causes),
 		Results:  []jsonResult{},
 	}
 	for _, r := range c.Results {

@@ -144,7 +144,7 @@ func (s *junitSuite) add(c junitCase, v checks.Verdict) {
 
 func newJUnitCase(c CheckResult, image ImageResult, class string) junitCase {
 	jc := junitCase{Name: token(c.Name, "check"), Classname: class, Time: junitSeconds(c.Duration)}
-	fault := &junitFault{Message: fmt.Sprintf("%d of %d", c.Passed, c.Total), Text: failures(c, verboseLimit, verboseLimit)}
+	fault := &junitFault{Message: fmt.Sprintf("%d of %d", c.Passed, c.Total), Text: whyText(c.Causes) + failures(c, verboseLimit, verboseLimit)}
 	switch {
 	case c.Total == 0:
 		fault.Message = token(c.Reason, token(image.Reason, "not evaluated"))
@@ -166,7 +166,7 @@ func imageCase(r ImageResult, class string) junitCase {
 			jc.Time = junitSeconds(st.Duration)
 		}
 	}
-	jc.set(r.Verdict, &junitFault{Message: token(r.Reason, "no reason is known")})
+	jc.set(r.Verdict, &junitFault{Message: token(r.Reason, "no reason is known"), Text: whyText(r.Causes)})
 	return jc
 }
 

@@ -81,6 +81,7 @@ func (m *markdown) image(r ImageResult) {
 	if why := faultLine(r); why != "" {
 		m.add("\n" + code(why) + "\n")
 	}
+	m.causes(r.Causes)
 	if len(r.Checks) > 0 {
 		m.add("\n| | check | results | time |\n| --- | --- | --- | --- |\n")
 	}
@@ -93,17 +94,41 @@ func (m *markdown) image(r ImageResult) {
 		m.add(fmt.Sprintf("| %s | %s | %s | %s |\n", markdownMark(c.Verdict), cell(row.name), results, row.time))
 	}
 	for _, c := range r.Checks {
-		if text := failures(c, resultLimit, valueLimit); text != "" {
-			m.add("\n#### " + markdownMark(c.Verdict) + " " + code(c.Name) + "\n\n" + fenced(text))
+		text := failures(c, resultLimit, valueLimit)
+		if text == "" && len(c.Causes) == 0 {
+			continue
+		}
+		m.add("\n#### " + markdownMark(c.Verdict) + " " + code(c.Name) + "\n")
+		m.causes(c.Causes)
+		if text != "" {
+			m.add("\n" + fenced(text))
 		}
 	}
-	for _, d := range r.Diagnostics {
-		if lines := lastLines(splitLines(d.Text), diagnosticLimit); len(lines) > 0 {
-			m.add("\n" + code(d.Name) + "\n\n" + fenced(strings.Join(lines, "\n")))
-		}
+	if r.Artifacts != "" {
+		m.add("\nevidence in " + code(r.Artifacts) + "\n")
+	} else if !explained(r) {
+		m.diagnostics(r.Diagnostics)
 	}
 	if r.Kept != "" {
 		m.add("\nkept: " + code(r.Kept) + "\n")
+	}
+}
+
+// causes is a list of what the evidence says of why something failed.
+func (m *markdown) causes(list []string) {
+	for i, c := range causeLines(list) {
+		if i == 0 {
+			m.add("\n")
+		}
+		m.add("- why: " + code(c) + "\n")
+	}
+}
+
+func (m *markdown) diagnostics(list []Diagnostic) {
+	for _, d := range list {
+		if lines := lastLines(splitLines(d.Text), diagnosticLimit); len(lines) > 0 {
+			m.add("\n" + code(d.Name) + "\n\n" + fenced(strings.Join(lines, "\n")))
+		}
 	}
 }
 

@@ -41,7 +41,7 @@ func ParseJSON(data []byte) (Summary, error) {
 func (i jsonImage) result() ImageResult {
 	r := ImageResult{
 		Image: i.Image, Verdict: known(i.Verdict), Reason: i.Reason, Failed: i.Failed,
-		Kept: i.Kept, Promotion: i.Promotion,
+		Kept: i.Kept, Promotion: i.Promotion, Causes: i.Causes, Artifacts: i.Artifacts,
 	}
 	for _, c := range i.Checks {
 		r.Checks = append(r.Checks, c.result())
@@ -57,7 +57,7 @@ func (i jsonImage) result() ImageResult {
 
 func (c jsonCheck) result() CheckResult {
 	r := CheckResult{
-		Name: c.Name, Title: c.Title, Source: c.Source, Earlier: c.Earlier, Posted: c.Posted,
+		Name: c.Name, Title: c.Title, Source: c.Source, Earlier: c.Earlier, Posted: c.Posted, Causes: c.Causes,
 		Outcome: checks.Outcome{Verdict: known(c.Verdict), Reason: c.Reason, Passed: c.Passed, Total: c.Total, Duration: c.Duration.duration()},
 	}
 	for _, one := range c.Results {

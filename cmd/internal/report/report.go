@@ -110,8 +110,13 @@ type ImageResult struct {
 	// Promotion is what became of --promote: promoted, or why not; empty where
 	// it was not asked for.
 	Promotion string `json:"promotion,omitempty"`
-	// Diagnostics is what the guest and LXD said of a failure, bounded.
+	// Diagnostics is what the guest and LXD said of a failure, bounded: the console,
+	// and what the causes were read from.
 	Diagnostics []Diagnostic `json:"diagnostics,omitempty"`
+	// Evidence is all that was gathered of a failure, and Artifacts the folder that it
+	// was written to, if any. Reports do not show it.
+	Evidence  []Diagnostic `json:"-"`
+	Artifacts string       `json:"artifacts,omitempty"`
 }
 
 // A Diagnostic is a piece of evidence, such as the tail of the console.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/upmaru/icepak/checks"
 	"github.com/upmaru/icepak/cmd/internal/probe"
@@ -20,6 +22,8 @@ type evidence struct {
 	results  map[string][]checks.Result
 	outcomes map[string]checks.Outcome
 	notReady string
+	began    time.Time
+	log      strings.Builder // what the probe did, and when
 }
 
 func newEvidence(job Job, w *Watch) *evidence {
@@ -28,12 +32,25 @@ func newEvidence(job Job, w *Watch) *evidence {
 		job: job, watch: w,
 		results:  map[string][]checks.Result{},
 		outcomes: map[string]checks.Outcome{},
+		began:    time.Now(),
 	}
 }
 
 // wantsImage tells whether a check that is evaluated asks for the image's facts.
 func (e *evidence) wantsImage() bool {
 	return slices.ContainsFunc(e.job.Checks, func(c Check) bool { return c.evaluated() && wantsImage(c.Items) })
+}
+
+// note takes down that the probe did something.
+func (e *evidence) note(ev probe.Event) {
+	if ev.Kind == probe.Result || e.log.Len() > maxCited {
+		return
+	}
+	fmt.Fprintf(&e.log, "%8.3f s %s %s", time.Since(e.began).Seconds(), ev.Kind, ev.Check)
+	if ev.Outcome != nil {
+		fmt.Fprintf(&e.log, " %s, %d of %d", ev.Outcome.Verdict, ev.Outcome.Passed, ev.Outcome.Total)
+	}
+	e.log.WriteString(" " + ev.Detail + "\n")
 }
 
 // probe has the guest's probe evaluate the job's checks.
@@ -63,6 +80,7 @@ func (e *evidence) plan() probe.Plan {
 
 // event takes one event of the probe.
 func (e *evidence) event(ev probe.Event) {
+	e.note(ev)
 	switch ev.Kind {
 	case probe.Hello:
 		e.watch.Begin(report.ReadyFor)

@@ -240,18 +240,28 @@ func (g *instance) lxcErrors(ctx context.Context) string {
 	return lxcErrors(text)
 }
 
-// Diagnose collects the console and LXD's own log.
+// Diagnose collects the console, LXC's log, whole and its errors alone, and what
+// LXD knows of the instance.
 func (g *instance) Diagnose(ctx context.Context, w *Watch) []report.Diagnostic {
-	if g.inst == nil || !g.owned {
+	if g.inst == nil {
 		return nil
 	}
 	w.Begin(report.Diagnose)
 	var all []report.Diagnostic
-	if text, err := g.inst.Console(ctx); err == nil && strings.TrimSpace(text) != "" {
-		all = append(all, report.Diagnostic{Name: "console", Text: text})
-	}
-	if text := g.lxcErrors(ctx); text != "" {
-		all = append(all, report.Diagnostic{Name: "lxc.log", Text: text})
+	for _, piece := range []struct {
+		name string
+		read func(context.Context) (string, error)
+	}{
+		{"console", g.inst.Console},
+		{"lxc.log", func(ctx context.Context) (string, error) { return g.lxcErrors(ctx), nil }},
+		{"lxc-whole.log", func(ctx context.Context) (string, error) { return g.inst.Log(ctx, "lxc.log") }},
+		{"qemu.log", func(ctx context.Context) (string, error) { return g.inst.Log(ctx, "qemu.log") }},
+		{"instance-config", g.inst.Config},
+		{"instance-state.json", g.inst.DescribeState},
+	} {
+		if text, err := piece.read(ctx); err == nil && strings.TrimSpace(text) != "" {
+			all = append(all, report.Diagnostic{Name: piece.name, Text: text})
+		}
 	}
 	return all
 }

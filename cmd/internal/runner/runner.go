@@ -115,7 +115,10 @@ type Runner struct {
 	Emit    func(report.Event) // told of everything; called from one goroutine at a time
 	Keep    Keep
 	Promote bool
-	Version string // icepak's
+	// Artifacts is the folder that evidence of failed images is written to; empty
+	// for none.
+	Artifacts string
+	Version   string // icepak's
 }
 
 // cleanUpTime bounds each thing that is done after a job has ended or was
@@ -169,6 +172,7 @@ func (r *Runner) job(ctx context.Context, job Job) report.ImageResult {
 		res = r.evaluate(ctx, job, w)
 		res.Stages = w.stop()
 		r.postReport(ctx, job, res, w)
+		r.keepEvidence(&res, w)
 	}
 	w.emit(report.Event{Kind: report.ImageDone, Done: &res})
 	return res
@@ -182,7 +186,8 @@ func (r *Runner) evaluate(ctx context.Context, job Job, w *Watch) report.ImageRe
 
 	seen := newEvidence(job, w)
 	guest, err := job.Host.Launch(jobCtx, w, seen.before())
-	if err == nil {
+	launched := err == nil
+	if launched {
 		err = seen.probe(jobCtx, guest)
 	}
 	if err == nil {
@@ -195,7 +200,9 @@ func (r *Runner) evaluate(ctx context.Context, job Job, w *Watch) report.ImageRe
 	res.Checks, res.Verdict, res.Reason = seen.verdicts(err)
 
 	if guest != nil {
-		r.release(ctx, guest, &res, w)
+		var fault *ImageFault
+		res.Evidence = []report.Diagnostic{{Name: "probe.log", Text: seen.log.String()}}
+		r.release(ctx, guest, job, &res, launched && !errors.As(err, &fault), w)
 	}
 	if r.Tracker != nil && job.Version != nil && ctx.Err() == nil {
 		w.Begin(report.Post)
@@ -204,13 +211,14 @@ func (r *Runner) evaluate(ctx context.Context, job Job, w *Watch) report.ImageRe
 	return res
 }
 
-// release collects evidence of a failure, and deletes the guest or keeps it.
-func (r *Runner) release(ctx context.Context, guest Guest, res *report.ImageResult, w *Watch) {
-	broken := (res.Verdict == checks.Fail || res.Verdict == checks.Error) && ctx.Err() == nil
+// release collects evidence of a failure, and deletes the guest or keeps it. alive
+// says that the guest may still answer.
+func (r *Runner) release(ctx context.Context, guest Guest, job Job, res *report.ImageResult, alive bool, w *Watch) {
+	broken := faulty(res.Verdict) && ctx.Err() == nil
 	if broken {
 		look, cancel := afterwards(ctx)
 		defer cancel()
-		res.Diagnostics = guest.Diagnose(look, w)
+		explain(look, guest, job, res, alive, w)
 	}
 	clean, cancel := afterwards(ctx)
 	defer cancel()
