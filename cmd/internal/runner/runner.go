@@ -163,8 +163,10 @@ func (r *Runner) evaluate(ctx context.Context, job Job, w *Watch) report.ImageRe
 	if err == nil {
 		err = seen.probe(jobCtx, guest)
 	}
-	if err != nil {
+	if err != nil || seen.notReady != "" {
 		res.Failed = w.now
+	}
+	if err != nil {
 		err = cause(jobCtx, err)
 	}
 	res.Checks, res.Verdict, res.Reason = seen.verdicts(err)
