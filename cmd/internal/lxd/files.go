@@ -64,8 +64,9 @@ func (i *Instance) Remove(ctx context.Context, name string) error {
 	return i.wrap("remove "+name, guestError(err))
 }
 
-// lacksExecute tells whether the file, through links, may not be executed.
-func (i *Instance) lacksExecute(ctx context.Context, name string) bool {
+// modeOf returns the mode of the file that a name leads to, through links, and
+// whether there is one for certain.
+func (i *Instance) modeOf(ctx context.Context, name string) (mode int, there bool) {
 	for range 8 {
 		var file *client.InstanceFileResponse
 		var target []byte
@@ -81,15 +82,16 @@ func (i *Instance) lacksExecute(ctx context.Context, name string) bool {
 		})
 		switch {
 		case err != nil || file == nil:
-			return false
+			return 0, false
 		case file.Type != "symlink":
-			return file.Mode&0o111 == 0
-		case !path.IsAbs(string(target)):
-			return false
+			return file.Mode, true
+		case path.IsAbs(string(target)):
+			name = string(target)
+		default:
+			name = path.Join(path.Dir(name), string(target))
 		}
-		name = string(target)
 	}
-	return false
+	return 0, false
 }
 
 // A loan is a file that nobody reads any more when it is closed: a request that
