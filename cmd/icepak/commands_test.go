@@ -131,6 +131,7 @@ func derive(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(ts.Exec("unsquashfs", "-quiet", "-no-progress", "-d", root, filepath.Join(from, "rootfs.squashfs")))
 	for _, pair := range args[2:] {
 		path, file, _ := strings.Cut(pair, "=")
+		ts.Check(os.MkdirAll(filepath.Dir(filepath.Join(root, path)), 0o755))
 		ts.Check(os.WriteFile(filepath.Join(root, path), []byte(ts.ReadFile(file)), 0o644))
 	}
 	ts.Check(ts.Exec("mksquashfs", root, filepath.Join(to, "rootfs.squashfs"), "-quiet", "-no-progress", "-noappend", "-comp", "zstd", "-Xcompression-level", "1"))

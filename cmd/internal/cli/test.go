@@ -54,6 +54,11 @@ instance type has passed. A check that could not be evaluated is never posted.
 Other sources than the testing channel: --feed, --image, --path, --instance and
 --local.
 
+An image that does not start, stops or restarts by itself, or is not ready in time has
+failed. So it has where --timeout is over while the guest is starting or a check is
+evaluated, if the guest had most of that time and LXD answers for it; where LXD or
+the network took the time, nothing was found out.
+
 Environment:
   TESTING_IMAGE_SERVER         the feed of the testing channel (it holds a secret)
   ACTIVE_IMAGE_SERVER          the feed of the active one (likewise), to tell a version
@@ -95,7 +100,7 @@ a spec, 3 could not find out, 130 interrupted.`,
 	f.StringSliceVar(&opts.checks, "check", nil, "only these `checks`, and what they need")
 	f.BoolVar(&opts.force, "force", false, "also run what has passed earlier")
 	f.BoolVar(&opts.promote, "promote", false, "have Polar promote a version that has passed everything")
-	f.StringVar(&opts.keep, "keep", "never", "which instances are left running: never, failed, always")
+	f.StringVar(&opts.keep, "keep", "never", "which instances are left as they are, for icepak shell: never, failed, always")
 	opts.timeFlag(f)
 	f.StringVar(&opts.probe, "probe", "", "the probe to use, a static linux `file`, instead of the embedded one")
 	return cmd
@@ -169,7 +174,7 @@ func runTest(ctx context.Context, env *Env, opts testOptions) error {
 		return errors.Join(err, out.closeFiles())
 	}
 	run := &runner.Runner{
-		Emit: out.emit, Keep: runner.Keep(opts.keep), Promote: opts.promote, Version: env.Version,
+		Emit: out.emit, Keep: runner.Keep(opts.keep), Promote: opts.promote, Version: env.Version, ID: p.owner.Run,
 	}
 	if p.polar != nil {
 		run.Tracker = p.polar

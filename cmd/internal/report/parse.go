@@ -41,7 +41,7 @@ func ParseJSON(data []byte) (Summary, error) {
 func (i jsonImage) result() ImageResult {
 	r := ImageResult{
 		Image: i.Image, Verdict: known(i.Verdict), Reason: i.Reason, Failed: i.Failed,
-		Kept: i.Kept, Promotion: i.Promotion,
+		Kept: i.Kept, Run: i.Run, Promotion: i.Promotion,
 	}
 	for _, c := range i.Checks {
 		r.Checks = append(r.Checks, c.result())

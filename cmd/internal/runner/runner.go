@@ -94,6 +94,7 @@ type Runner struct {
 	Keep    Keep
 	Promote bool
 	Version string // icepak's
+	ID      string // by which the instances that are kept are found
 }
 
 // cleanUpTime bounds each thing that is done after a job has ended or was
@@ -197,6 +198,7 @@ func (r *Runner) release(ctx context.Context, guest Guest, res *report.ImageResu
 			w.Warn(fmt.Sprintf("not cleaned up: %v", err))
 		}
 		if res.Kept != "" {
+			res.Run = r.ID
 			return
 		}
 	}

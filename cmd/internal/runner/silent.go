@@ -3,9 +3,12 @@ package runner
 import (
 	"bytes"
 	"context"
+	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -222,6 +225,9 @@ func (g *instance) lastWords(ctx context.Context) string {
 	if fault := lxd.InitFault(log); fault != "" {
 		return "LXC says: " + fault
 	}
+	if fault := g.foreignInit(ctx); fault != "" {
+		return fault
+	}
 	if text, err := g.inst.Console(ctx); err == nil && strings.TrimSpace(text) != "" {
 		return "its console ends with: " + lastLine(text)
 	}
@@ -229,6 +235,25 @@ func (g *instance) lastWords(ctx context.Context) string {
 		return "LXC says: " + cause
 	}
 	return ""
+}
+
+// foreignInit says that init is a program of another architecture, which LXC then has
+// a shell run, if it is one.
+func (g *instance) foreignInit(ctx context.Context) string {
+	const header = 20 // bytes, up to the machine
+	head, err := g.inst.Content(ctx, "/sbin/init", header)
+	if err != nil || len(head) < header || string(head[:4]) != elf.ELFMAG {
+		return ""
+	}
+	machine := elf.Machine(binary.LittleEndian.Uint16(head[18:]))
+	if head[elf.EI_DATA] == byte(elf.ELFDATA2MSB) {
+		machine = elf.Machine(binary.BigEndian.Uint16(head[18:]))
+	}
+	runs := map[string][]elf.Machine{"amd64": {elf.EM_X86_64, elf.EM_386}, "arm64": {elf.EM_AARCH64, elf.EM_ARM}}[g.inst.Architecture()]
+	if runs == nil || slices.Contains(runs, machine) {
+		return ""
+	}
+	return fmt.Sprintf("and its /sbin/init is of another architecture: %s, not %s", machine, g.inst.Architecture())
 }
 
 // lxcErrors is what LXC complains of, or nothing.
