@@ -33,7 +33,7 @@ func person(ts *testscript.TestScript, _ bool, args []string) {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	ts.Check(cmd.Start())
-	defer func() { _ = cmd.Process.Kill() }() // which has ended, unless the test fails
+	defer func() { _ = cmd.Process.Kill() }() // unless it has ended
 	var shown lockedBuffer
 	go func() {
 		buf := make([]byte, 4096)
@@ -57,6 +57,8 @@ func person(ts *testscript.TestScript, _ bool, args []string) {
 			await(ts, &shown, text)
 		}
 	}
+	timer := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
+	defer timer.Stop()
 	err = cmd.Wait()
 	code := 0
 	var exit *exec.ExitError

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sort"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -109,7 +110,7 @@ func listKept(ctx context.Context, env *Env, on *remote) error {
 		fmt.Fprintf(env.Out, "no instance is kept on %s\n", on.name)
 		return nil
 	}
-	slices.SortFunc(found, func(a, b runner.Leftover) int { return b.CreatedAt.Compare(a.CreatedAt) })
+	sort.Slice(found, func(i, k int) bool { return found[i].CreatedAt.After(found[k].CreatedAt) })
 	w := tabwriter.NewWriter(env.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "RUN\tINSTANCE\tIMAGE\tREMOTE\tSTATUS\tAGE")
 	for _, l := range found {

@@ -43,7 +43,13 @@ func (t *Terminal) talk(ctx context.Context, conns sockets, r ExecRequest, ended
 	go t.resize(ctx, conns[api.SecretNameControl])
 	ws.MirrorRead(conns["0"], cmp.Or[io.Reader](r.Stdin, strings.NewReader("")))
 	shown := ws.MirrorWrite(conns["0"], cmp.Or(r.Stdout, io.Discard))
-	end, err := finish(ctx, shown, nil, ended)
+	left := make(chan error, 1)
+	go func() {
+		err := <-shown
+		conns["0"].Close() // which the server waits for
+		left <- err
+	}()
+	end, err := finish(ctx, left, nil, ended)
 	conns.close()
 	for range shown { // until it is closed: then nothing is written any more
 	}

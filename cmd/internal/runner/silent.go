@@ -33,15 +33,13 @@ const (
 // errRestarted is in the error of a guest that has started again by itself.
 var errRestarted = errors.New("the guest restarted by itself")
 
-// A life is what is known of a guest since it was started by us.
+// A life is what is known of a guest since it was started by us. Whoever starts it
+// again gives it a new one.
 type life struct {
 	init     int64 // the process that it runs in, or zero
 	restarts int   // by itself
 	kills    int   // of the probe
 }
-
-// restarted says that it was us who started the guest again.
-func (g *instance) restarted() { g.life = life{} }
 
 // Probe runs the probe in one exec: the plan goes in, and events come out.
 func (g *instance) Probe(ctx context.Context, plan []byte, out Events) error {
