@@ -75,6 +75,13 @@ func person(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// Linux's requests of a new terminal: its number, and whether it is locked. The tests
+// run nowhere else, but are to be compiled there.
+const (
+	getNumber = 0x80045430 // TIOCGPTN
+	setLock   = 0x40045431 // TIOCSPTLCK
+)
+
 // openTerminal makes a terminal and returns both of its ends.
 func openTerminal() (screen, tty *os.File, err error) {
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
@@ -82,9 +89,9 @@ func openTerminal() (screen, tty *os.File, err error) {
 		return nil, nil, err
 	}
 	screen = os.NewFile(uintptr(fd), "/dev/ptmx")
-	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	n, err := unix.IoctlGetInt(fd, getNumber)
 	if err == nil {
-		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
+		err = unix.IoctlSetPointerInt(fd, setLock, 0)
 	}
 	if err == nil {
 		err = setSize(screen, "80 24")

@@ -17,7 +17,6 @@ var breakages = []breakage{
 	{RebootsOnce, "test -e /etc/restarted || { touch /etc/restarted; echo restarting; reboot -f; }\n"},
 	{NoMounts, "umount -l /sys; umount -l /proc\n"},
 	{NoNull, "rm -f /dev/null || umount -l /dev/null; rm -f /dev/null\n"},
-	{ReadOnly, "mount -o remount,ro /\n"},
 	{FillsDisk, "dd if=/dev/urandom of=/var/fill bs=65536\n"},
 	{KillsProbe, `(while true; do
   for p in /proc/[0-9]*; do

@@ -35,7 +35,6 @@ const (
 	NoFolders   // without /dev, /proc and /sys
 	NoMounts    // init unmounts /proc and /sys
 	NoNull      // init removes /dev/null
-	ReadOnly    // init makes the root file system read-only
 	FillsDisk   // init writes until its disk is full
 	EatsMemory  // init takes all the memory that it gets
 	KillsProbe  // whatever is run in it by LXD is killed
