@@ -130,6 +130,16 @@ func holds(list []Result) bool {
 // A timeoutError is the cause of a check's context that has run out.
 type timeoutError struct{ after time.Duration }
 
+// TimedOut is the cause to be given to a context whose end is the fault of what is
+// under way.
+func TimedOut(after time.Duration) error { return &timeoutError{after} }
+
+// late tells whether the context has ended by the fault of what is under way.
+func late(ctx context.Context) bool {
+	_, ok := errors.AsType[*timeoutError](context.Cause(ctx))
+	return ok
+}
+
 func (e *timeoutError) Error() string { return fmt.Sprintf("timed out after %s", e.after) }
 
 // interrupted marks results of a look during which the context ended. None of

@@ -2,6 +2,7 @@ package checks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -44,16 +45,27 @@ type NotReadyError struct {
 }
 
 func (e *NotReadyError) Error() string {
-	msg := fmt.Sprintf("the system is %s after %s", e.State, e.After.Round(100*time.Millisecond))
+	is := "is " + e.State
+	switch e.State {
+	case "starting", "initializing":
+		is = "is still starting"
+	case "maintenance":
+		is = "is in maintenance, where it waits for an administrator,"
+	case stopping:
+		is = "is shutting down"
+	case unknown:
+		is = "does not say how it is"
+	}
+	msg := fmt.Sprintf("the system %s after %s", is, e.After.Round(100*time.Millisecond))
 	if e.Detail != "" {
 		msg += ": " + e.Detail
 	}
 	return msg
 }
 
-// WaitReady waits until the guest is as ready says. The error is ctx's, or a
-// *NotReadyError where the system has not come up; a network that did not come
-// is only reported.
+// WaitReady waits until the guest is as ready says. The error is the cause of ctx's
+// end, or a *NotReadyError where the system has not come up, also where that cause
+// is of TimedOut; a network that did not come is only reported.
 func WaitReady(ctx context.Context, sys *System, ready Ready) (ReadyReport, error) {
 	start := time.Now()
 	waiting, cancel := context.WithTimeout(ctx, ready.Timeout.Or(DefaultReadyTimeout))
@@ -74,10 +86,13 @@ func WaitReady(ctx context.Context, sys *System, ready Ready) (ReadyReport, erro
 	}
 	wait.Wait()
 	sys.Refresh()
-	if err := ctx.Err(); err != nil {
+	if notReady, ok := errors.AsType[*NotReadyError](systemErr); ok {
+		return report, notReady
+	}
+	if ctx.Err() != nil {
 		return report, context.Cause(ctx)
 	}
-	return report, systemErr
+	return report, nil
 }
 
 // Pauses between two looks: short at first, for most guests come up at once.
@@ -85,6 +100,9 @@ const (
 	minReadyPause = 50 * time.Millisecond
 	maxReadyPause = 250 * time.Millisecond
 )
+
+// askTime bounds what is asked of a system that did not come up.
+const askTime = 3 * time.Second
 
 // poll looks until it is done, fails or ctx ends.
 func poll(ctx context.Context, look func() (done bool, err error)) error {
@@ -125,7 +143,7 @@ func (r *ReadyReport) waitNetwork(ctx context.Context, sys *System, families []s
 // waitSystem waits, as long as waiting is not over, until init has started the
 // system.
 func (r *ReadyReport) waitSystem(ctx, waiting context.Context, sys *System, start time.Time) error {
-	last := systemLook{state: "unknown", detail: "init does not answer"}
+	last := systemLook{state: unknown, detail: "init does not answer"}
 	err := poll(waiting, func() (bool, error) {
 		look, err := sys.lookAtSystem(waiting)
 		switch {
@@ -133,16 +151,16 @@ func (r *ReadyReport) waitSystem(ctx, waiting context.Context, sys *System, star
 			last = look
 			sys.came.note(systemUp, look.booted)
 		case waiting.Err() == nil:
-			last = systemLook{state: "unknown", detail: err.Error()}
+			last = systemLook{state: unknown, detail: err.Error()}
 		}
 		return last.booted || last.failed, nil
 	})
 	r.SystemIn = time.Since(start)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && !late(ctx) {
 		return ctx.Err()
 	}
 	// The time may be over; what init is at is asked all the same.
-	asking, cancel := context.WithTimeout(ctx, 5*time.Second)
+	asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
 	defer cancel()
 	if last.state != running {
 		r.FailedUnits = sys.failedUnits(asking)
@@ -151,7 +169,7 @@ func (r *ReadyReport) waitSystem(ctx, waiting context.Context, sys *System, star
 		r.State = last.state
 		return nil
 	}
-	if last.detail == "" {
+	if last.detail == "" && last.state != stopping {
 		last.detail = sys.bootDetail(asking, r.FailedUnits)
 	}
 	return &NotReadyError{State: last.state, Detail: oneLine(last.detail), After: r.SystemIn}

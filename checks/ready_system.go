@@ -19,6 +19,8 @@ type systemLook struct {
 const (
 	running  = "running"
 	degraded = "degraded"
+	stopping = "stopping"
+	unknown  = "unknown"
 )
 
 // lookAtSystem asks the guest's init how far it is. Where nobody can tell, the
@@ -56,10 +58,10 @@ func (s *System) lookAtSystemd(ctx context.Context) (systemLook, error) {
 	switch look.state {
 	case running, degraded:
 		look.booted = true
-	case "maintenance", "stopping":
+	case "maintenance", stopping:
 		look.failed = true
 	case "":
-		look.state, look.detail = "unknown", strings.TrimSpace(string(out.Stderr))
+		look.state, look.detail = unknown, strings.TrimSpace(string(out.Stderr))
 	}
 	return look, nil
 }
@@ -86,7 +88,7 @@ func (s *System) readOpenRC() systemLook {
 	case err != nil, name == "", name == "sysinit", name == "boot":
 		return systemLook{state: "starting"}
 	case name == "shutdown", name == "off", name == "reboot":
-		return systemLook{state: "stopping", failed: true}
+		return systemLook{state: stopping, failed: true}
 	case s.rescued():
 		return rescue()
 	case s.exists("/run/openrc/rc.starting"), len(s.entries("/run/openrc/starting")) > 0:
@@ -106,13 +108,16 @@ func (s *System) failedUnits(ctx context.Context) []string {
 // else units that have failed.
 func (s *System) bootDetail(ctx context.Context, failed []string) string {
 	manager, _ := s.serviceManager()
-	var jobs []string
+	var jobs, waiting []string
 	switch m := manager.(type) {
 	case systemd:
 		listed, _ := s.listing(ctx, "list-jobs")
 		for _, f := range listed { // number, unit, kind, state
-			if len(f) == 4 && f[3] == "running" {
+			switch {
+			case len(f) == 4 && f[3] == "running":
 				jobs = append(jobs, f[1])
+			case len(f) == 4:
+				waiting = append(waiting, f[1])
 			}
 		}
 	case dinit:
@@ -121,12 +126,36 @@ func (s *System) bootDetail(ctx context.Context, failed []string) string {
 		jobs = s.entries("/run/openrc/starting")
 	}
 	switch {
+	case len(jobs) > 0 && len(waiting) > 0:
+		return fmt.Sprintf("it is at %s, with %d more to come", someOf(jobs), len(waiting))
 	case len(jobs) > 0:
-		return "still starting " + someOf(jobs)
+		return "it is at " + someOf(jobs)
 	case len(failed) > 0:
 		return "failed: " + someOf(failed)
+	case len(waiting) > 0:
+		return "jobs wait for one another: " + someOf(waiting)
 	}
-	return ""
+	return s.targetDetail(ctx)
+}
+
+// targetDetail says what is wrong with the target that systemd is to reach, or
+// nothing.
+func (s *System) targetDetail(ctx context.Context) string {
+	if !s.bootedSystemd() {
+		return ""
+	}
+	out, err := s.run(ctx, "systemctl", Command{Args: []string{"systemctl", "show", "--property=LoadState", "default.target"}})
+	if err != nil {
+		return ""
+	}
+	switch _, state, _ := strings.Cut(strings.TrimSpace(string(out.Stdout)), "="); state {
+	case "", "loaded":
+		return ""
+	case "not-found":
+		return "there is no default.target"
+	default:
+		return "default.target is " + state
+	}
 }
 
 // listing returns the fields of the lines that a systemctl command lists.

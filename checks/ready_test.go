@@ -15,6 +15,7 @@ import (
 const (
 	askState  = "systemctl is-system-running"
 	askFailed = "systemctl --plain --no-legend --no-pager list-units --state=failed --all"
+	askTarget = "systemctl show --property=LoadState default.target"
 	askJobs   = "systemctl --plain --no-legend --no-pager list-jobs"
 )
 
@@ -67,19 +68,23 @@ func TestSystemThatDoesNotComeUpIsNotReady(t *testing.T) {
 		want         string
 	}{
 		{"a job that never ends", []Output{says("starting")}, prints(jobs), prints(""),
-			"the system is starting after 10s: still starting never.service"},
+			"the system is still starting after 10s: it is at never.service, with 1 more to come"},
+		{"jobs that wait for one another", []Output{says("starting")}, prints(" 1 a.service start waiting\n 2 b.service start waiting\n"), prints(""),
+			"the system is still starting after 10s: jobs wait for one another: a.service, b.service"},
 		{"emergency mode", []Output{says("starting"), says("maintenance")}, prints(""), prints("local-fs.mount loaded failed failed x\n"),
-			"the system is maintenance after 100ms: failed: local-fs.mount"},
-		{"shutting down", []Output{says("stopping")}, prints(""), prints(""), "the system is stopping after 0s"},
+			"the system is in maintenance, where it waits for an administrator, after 100ms: failed: local-fs.mount"},
+		{"no default target", []Output{says("maintenance")}, prints(""), prints(""),
+			"the system is in maintenance, where it waits for an administrator, after 0s: default.target is masked"},
+		{"shutting down", []Output{says("stopping")}, prints(""), prints(""), "the system is shutting down after 0s"},
 		{"systemd is silent", exits(1, "Failed to connect to bus: Host is down\n"), prints(""), prints(""),
-			"the system is unknown after 10s: Failed to connect to bus: Host is down"},
+			"the system does not say how it is after 10s: Failed to connect to bus: Host is down"},
 		{"no systemctl", notFound(), prints(""), prints(""),
-			"the system is unknown after 10s: no systemctl in the guest"},
+			"the system does not say how it is after 10s: no systemctl in the guest"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				sys := fakeGuest(t, []string{"run/systemd/system/"}, script{askState: tt.states, askJobs: tt.jobs, askFailed: tt.failed})
+				sys := fakeGuest(t, []string{"run/systemd/system/"}, script{askState: tt.states, askJobs: tt.jobs, askFailed: tt.failed, askTarget: prints("LoadState=masked\n")})
 				_, err := WaitReady(t.Context(), sys, Ready{System: true, Network: []string{"ipv4"}, Timeout: Duration(10 * time.Second)})
 				notReady, ok := errors.AsType[*NotReadyError](err)
 				if !ok || notReady.Error() != tt.want {
@@ -284,4 +289,29 @@ func TestSystemAndNetworkAreWaitedForTogether(t *testing.T) {
 			t.Errorf("it took %s", took)
 		}
 	})
+}
+
+// Whose time is over while the system starts is late by its own fault, or by that of
+// whoever took the time before.
+func TestRunThatEndsWhileTheSystemStarts(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		cause error
+		want  string
+	}{
+		{"the guest had the time", TimedOut(time.Second), "the system is still starting after 1s: it is at never.service"},
+		{"it had not", errors.New("no time was left"), "no time was left"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, tt.cause)
+				defer cancel()
+				sys := fakeGuest(t, []string{"run/systemd/system/"}, script{askState: {says("starting")}, askFailed: prints(""), askJobs: prints("1 never.service start running\n")})
+				_, err := WaitReady(ctx, sys, Ready{System: true})
+				if _, notReady := errors.AsType[*NotReadyError](err); err == nil || err.Error() != tt.want || notReady != (tt.cause.Error() != tt.want) {
+					t.Errorf("got %v", err)
+				}
+			})
+		})
+	}
 }

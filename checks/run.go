@@ -3,6 +3,7 @@ package checks
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -33,6 +34,9 @@ func runCheck(ctx context.Context, sys *System, c Check, passed map[string]bool,
 		if !passed[need] {
 			return Outcome{Verdict: Skip, Reason: "needs " + need}
 		}
+	}
+	if late(ctx) { // by the fault of an earlier check
+		return Outcome{Verdict: Error, Reason: fmt.Sprintf("not begun: %v", context.Cause(ctx))}
 	}
 	timeout := cmp.Or(c.Timeout, DefaultTimeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, &timeoutError{timeout})

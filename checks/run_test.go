@@ -147,6 +147,21 @@ func TestInterruptedRunIsAnError(t *testing.T) {
 	})
 }
 
+// Where the guest is to blame for the run's time being over, the check under way has
+// failed, and of those after it nothing is known.
+func TestRunWhoseTimeIsOverByTheGuestsFault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, TimedOut(time.Second))
+		defer cancel()
+		var l log
+		Run(ctx, new(System), []Check{checkOf("a", nil, Pass), {Name: "b", Items: []Item{item(waits())}}, checkOf("c", nil, Pass)}, &l)
+		want := "a: pass 1/1\nb: fail 0/1\nc: error 0/0 not begun: timed out after 1s"
+		if got := l.ended(); got != want {
+			t.Errorf("got\n%s\nwant\n%s", got, want)
+		}
+	})
+}
+
 func TestDefaultTimeoutBoundsACheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()

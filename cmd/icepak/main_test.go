@@ -50,6 +50,7 @@ func TestScripts(t *testing.T) {
 			"interrupt": interrupt,
 			"kill9":     kill,
 			"listen":    listen,
+			"person":    person,
 			"polar":     servePolar,
 			"setenv":    setFromFile,
 			"token":     token,

@@ -70,6 +70,11 @@ In a virtual machine, lxd-agent or incus-agent has to run: one that does not ans
 in time (5m, or the spec's ready.timeout) is a fail. Secure boot is off where the
 image requires secureboot=false.
 
+An image that does not start, stops or restarts by itself, or is not ready in time has
+failed. So it has where --timeout is over while the guest is starting or a check is
+evaluated, if the guest had most of that time and LXD answers for it; where LXD or
+the network took the time, nothing was found out.
+
 Environment:
   TESTING_IMAGE_SERVER         the feed of the testing channel (it holds a secret)
   ACTIVE_IMAGE_SERVER          the feed of the active one (likewise), to tell a version
@@ -111,7 +116,7 @@ a spec, 3 could not find out, 130 interrupted.`,
 	f.StringSliceVar(&opts.checks, "check", nil, "only these `checks`, and what they need")
 	f.BoolVar(&opts.force, "force", false, "also run what has passed earlier")
 	f.BoolVar(&opts.promote, "promote", false, "have Polar promote a version that has passed everything")
-	f.StringVar(&opts.keep, "keep", "never", "which instances are left running: never, failed, always")
+	f.StringVar(&opts.keep, "keep", "never", "which instances are left as they are, for icepak shell: never, failed, always")
 	opts.timeFlag(f)
 	opts.gpuFlag(f)
 	f.StringVar(&opts.probe, "probe", "", "the probe to use, a static linux `file`, instead of the embedded one")
@@ -191,7 +196,7 @@ func runTest(ctx context.Context, env *Env, opts testOptions) error {
 	}
 	run := &runner.Runner{
 		Emit: out.emit, Keep: runner.Keep(opts.keep), Promote: opts.promote,
-		Artifacts: opts.output.artifacts, Version: env.Version,
+		Artifacts: opts.output.artifacts, Version: env.Version, ID: p.owner.Run,
 	}
 	if p.polar != nil {
 		run.Tracker = p.polar

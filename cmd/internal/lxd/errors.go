@@ -78,14 +78,16 @@ func (e *NotFoundError) Error() string { return fmt.Sprintf("%s %q not found", e
 type StartError struct {
 	Err error
 	Log string // the tail of the instance's lxc.log
+	// Reason says what is wrong with the init, where that is what is wrong.
+	Reason string
 	// ImageFault is set where the log proves that the image's init is missing
 	// or cannot be executed.
 	ImageFault bool
 }
 
 func (e *StartError) Error() string {
-	if reason := initFault(e.Log); reason != "" {
-		return "start: " + reason
+	if e.Reason != "" {
+		return "start: " + e.Reason
 	}
 	return fmt.Sprintf("start: %v", e.Err)
 }

@@ -25,6 +25,9 @@ type ExecRequest struct {
 	Stdin  io.Reader // nil: empty
 	Stdout io.Writer // nil: discarded
 	Stderr io.Writer // nil: discarded
+	// Terminal has the command run on a terminal of its own, on which all that it
+	// says goes to Stdout; nil: on pipes.
+	Terminal *Terminal
 }
 
 // lateOutput is how long output may follow the end of its command.
@@ -51,6 +54,7 @@ func (i *Instance) exec(ctx context.Context, r ExecRequest) (int, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	post := api.InstanceExecPost{Command: r.Args, Environment: r.Env, WaitForWS: true}
+	r.Terminal.ask(&post)
 	op, err := i.server.start(ctx, func(c client.InstanceServer) (client.Operation, error) {
 		op, _, err := c.RawOperation(http.MethodPost, "/instances/"+url.PathEscape(i.name)+"/exec", post, "")
 		return op, err
@@ -66,9 +70,13 @@ func (i *Instance) exec(ctx context.Context, r ExecRequest) (int, error) {
 	}()
 	var end result
 	err = i.server.stream(ctx, func(c client.InstanceServer) error {
-		conns, err := connect(c, op)
+		conns, err := connect(c, op, r.Terminal.streams())
 		defer conns.close()
 		if err != nil {
+			return err
+		}
+		if r.Terminal != nil {
+			end, err = r.Terminal.talk(ctx, conns, r, ended)
 			return err
 		}
 		go drain(conns[api.SecretNameControl])
@@ -95,10 +103,9 @@ func (i *Instance) exec(ctx context.Context, r ExecRequest) (int, error) {
 type sockets map[string]*websocket.Conn
 
 // connect opens the command's websockets, several at once because each costs
-// round trips. LXD starts the command when it has the three of the streams, and
-// a short one would be over before the control socket came: that of the errors
-// is the last.
-func connect(c client.InstanceServer, op api.Operation) (sockets, error) {
+// round trips. LXD starts the command when it has those of the streams, and a
+// short one would be over before the control socket came: one of them is the last.
+func connect(c client.InstanceServer, op api.Operation, streams []string) (sockets, error) {
 	secrets, _ := op.Metadata["fds"].(map[string]any)
 	var mu sync.Mutex
 	conns := sockets{}
@@ -124,11 +131,12 @@ func connect(c client.InstanceServer, op api.Operation) (sockets, error) {
 		}
 	}
 	var opening sync.WaitGroup
-	for _, stream := range []string{api.SecretNameControl, "0", "1"} {
+	last := len(streams) - 1
+	for _, stream := range streams[:last] {
 		opening.Go(func() { open(stream) })
 	}
 	if opening.Wait(); failed == nil {
-		open("2")
+		open(streams[last])
 	}
 	return conns, failed
 }

@@ -2,6 +2,7 @@ package lxd
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path"
@@ -64,32 +65,68 @@ func (i *Instance) Remove(ctx context.Context, name string) error {
 	return i.wrap("remove "+name, guestError(err))
 }
 
-// lacksExecute tells whether the file, through links, may not be executed.
-func (i *Instance) lacksExecute(ctx context.Context, name string) bool {
+// Executable tells whether the instance has a file of that name, through links, that
+// may be executed.
+func (i *Instance) Executable(ctx context.Context, name string) bool {
+	mode, there := i.modeOf(ctx, name)
+	return there && mode&0o111 != 0
+}
+
+// Content returns the start of a file of the instance, through links, max bytes at
+// most.
+func (i *Instance) Content(ctx context.Context, name string, max int64) ([]byte, error) {
+	_, data, err := i.follow(ctx, name, max)
+	return data, i.wrap("read "+name, guestError(err))
+}
+
+// modeOf returns the mode of the file that a name leads to, through links, and
+// whether there is one for certain.
+func (i *Instance) modeOf(ctx context.Context, name string) (mode int, there bool) {
+	file, _, err := i.follow(ctx, name, 0)
+	if err != nil {
+		return 0, false
+	}
+	return file.Mode, true
+}
+
+// maxTarget is as long as a link may be, in bytes.
+const maxTarget = 4096
+
+// follow returns the file that a name leads to, through links, and the start of its
+// content.
+func (i *Instance) follow(ctx context.Context, name string, max int64) (*client.InstanceFileResponse, []byte, error) {
 	for range 8 {
 		var file *client.InstanceFileResponse
-		var target []byte
+		var data []byte
 		err := i.server.call(ctx, func(c client.InstanceServer) error {
 			content, response, err := c.GetInstanceFile(i.name, name)
-			if err != nil || content == nil { // of a folder
+			if err != nil {
 				return err
+			}
+			if content == nil {
+				return errors.New("it is a folder")
 			}
 			defer content.Close()
 			file = response
-			target, err = io.ReadAll(io.LimitReader(content, 4096))
+			if file.Type == "symlink" {
+				data, err = io.ReadAll(io.LimitReader(content, maxTarget))
+			} else {
+				data, err = io.ReadAll(io.LimitReader(content, max))
+			}
 			return err
 		})
 		switch {
-		case err != nil || file == nil:
-			return false
+		case err != nil:
+			return nil, nil, err
 		case file.Type != "symlink":
-			return file.Mode&0o111 == 0
-		case !path.IsAbs(string(target)):
-			return false
+			return file, data, nil
+		case path.IsAbs(string(data)):
+			name = string(data)
+		default:
+			name = path.Join(path.Dir(name), string(data))
 		}
-		name = string(target)
 	}
-	return false
+	return nil, nil, errors.New("there are too many links")
 }
 
 // A loan is a file that nobody reads any more when it is closed: a request that

@@ -108,29 +108,44 @@ func (i *Instance) Start(ctx context.Context) error {
 	if logErr != nil {
 		log = ""
 	}
-	return i.wrap("start", &StartError{Err: err, Log: log, ImageFault: i.imageFault(ctx, log)})
+	failed := &StartError{Err: err, Log: log, Reason: InitFault(log)}
+	i.judge(ctx, failed)
+	return i.wrap("start", failed)
 }
 
 // initError is LXC's line about an init that it cannot execute.
 var initError = regexp.MustCompile(`(No such file or directory|Exec format error|Permission denied) - Failed to exec "(/[^"]*)"`)
 
-// initFault returns what the log says of an init that cannot be executed.
-func initFault(log string) string {
+// InitFault returns what LXC's log says of an init that cannot be executed, or nothing.
+func InitFault(log string) string {
 	m := initError.FindStringSubmatch(log)
-	if m == nil {
+	switch {
+	case m == nil:
 		return ""
+	case m[1] == "Exec format error":
+		return fmt.Sprintf("the image's %s: exec format error: it is of another architecture, or no program", m[2])
 	}
 	return fmt.Sprintf("the image's %s: %s", m[2], strings.ToLower(m[1]))
 }
 
-// imageFault tells whether the image is to blame for a start that failed. A
-// permission can be denied by the host as well, so that the file must show it.
-func (i *Instance) imageFault(ctx context.Context, log string) bool {
-	m := initError.FindStringSubmatch(log)
+// judge finds out whether the image is to blame for a start that failed. A
+// permission can be denied by the host as well, so that the file must show it; and
+// a file that is there although the kernel does not find it asks for another one.
+func (i *Instance) judge(ctx context.Context, failed *StartError) {
+	m := initError.FindStringSubmatch(failed.Log)
 	if m == nil {
-		return false
+		return
 	}
-	return m[1] != "Permission denied" || i.lacksExecute(ctx, m[2])
+	mode, there := i.modeOf(ctx, m[2])
+	switch {
+	case m[1] == "Permission denied":
+		failed.ImageFault = there && mode&0o111 == 0
+	case m[1] == "No such file or directory" && there:
+		failed.ImageFault = true
+		failed.Reason = fmt.Sprintf("the image's %s: the loader or interpreter that it asks for is missing", m[2])
+	default:
+		failed.ImageFault = true
+	}
 }
 
 // Delete stops the instance by force and deletes it.

@@ -13,12 +13,12 @@ func TestInitFault(t *testing.T) {
 	const line = `lxc p_a 20261122222105.573 ERROR    start - ../src/lxc/start.c:start:2197 - `
 	for log, want := range map[string]string{
 		line + `No such file or directory - Failed to exec "/sbin/init"`:                                  "the image's /sbin/init: no such file or directory",
-		line + `Exec format error - Failed to exec "/sbin/init"`:                                          "the image's /sbin/init: exec format error",
+		line + `Exec format error - Failed to exec "/sbin/init"`:                                          "the image's /sbin/init: exec format error: it is of another architecture, or no program",
 		line + `Cannot allocate memory - Failed to exec "/sbin/init"`:                                     "",
 		`WARN cgfsng - No such file or directory - Failed to fchownat(34, memory.oom.group, 10000001, 0)`: "",
 		"": "",
 	} {
-		if got := initFault(log); got != want {
+		if got := InitFault(log); got != want {
 			t.Errorf("%q: got %q", log, got)
 		}
 	}

@@ -130,6 +130,13 @@ func (s *Server) admitted(ctx context.Context) error {
 	return nil
 }
 
+// In returns the same server in another project.
+func (s *Server) In(project string) *Server {
+	other := &Server{name: s.name, addr: s.addr, project: project, userAgent: s.userAgent, transport: s.transport, info: s.info}
+	other.shown.Store(s.shown.Load())
+	return other
+}
+
 // Name returns the remote's name.
 func (s *Server) Name() string { return s.name }
 

@@ -30,6 +30,9 @@ type Plan struct {
 	Collect *collect.Wanted `json:"collect,omitempty"`
 	// Timeout is when the probe gives up, whatever it is doing.
 	Timeout time.Duration `json:"timeout"`
+	// Blame says that it is the guest's fault where that comes: it had most of the
+	// run's time.
+	Blame bool `json:"blame,omitempty"`
 }
 
 // A Kind says what an Event tells.

@@ -28,7 +28,11 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, sys *checks.System)
 		return err
 	}
 	if plan.Timeout > 0 {
-		ctx, cancel = context.WithTimeout(ctx, plan.Timeout)
+		why := errors.New("the run's time is over")
+		if plan.Blame {
+			why = checks.TimedOut(plan.Timeout.Round(time.Second))
+		}
+		ctx, cancel = context.WithTimeoutCause(ctx, plan.Timeout, why)
 		defer cancel()
 	}
 	sys.Host, sys.Told = plan.Host, told

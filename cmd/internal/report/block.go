@@ -258,6 +258,13 @@ func (b *block) kept(r ImageResult) {
 	}
 	name := oneLine(r.Kept, lineLimit)
 	b.line(2, "kept "+name)
+	if r.Run != "" {
+		command := "icepak shell " + oneLine(r.Run, nameLimit)
+		if r.Remote != "" {
+			command += " --remote " + oneLine(r.Remote, nameLimit)
+		}
+		b.line(4, "shell   "+command)
+	}
 	if r.Remote != "" {
 		name = oneLine(r.Remote, lineLimit) + ":" + name
 	}

@@ -158,7 +158,7 @@ func neverReady() Summary {
 	return Summary{
 		Verdict: checks.Fail, Duration: ms(125000),
 		Images: []ImageResult{{
-			Image: debian, Verdict: checks.Fail, Reason: "systemd is in maintenance", Failed: ReadyFor, Kept: "icepak-7f3a",
+			Image: debian, Verdict: checks.Fail, Reason: "systemd is in maintenance", Failed: ReadyFor, Kept: "icepak-7f3a", Run: "k3w7abcd",
 			Stages:      stages(1900, 500, 300, 120000),
 			Diagnostics: []Diagnostic{{"console log", console.String()}, {"failed units", ""}},
 		}},

@@ -62,6 +62,7 @@ type jsonImage struct {
 	Checks      []jsonCheck      `json:"checks"`
 	Stages      []jsonStage      `json:"stages"`
 	Kept        string           `json:"kept,omitempty"`
+	Run         string           `json:"run,omitempty"`
 	Promotion   string           `json:"promotion,omitempty"`
 	Diagnostics []jsonDiagnostic `json:"diagnostics,omitempty"`
 	Artifacts   string           `json:"artifacts,omitempty"`
@@ -143,6 +144,7 @@ func newJSONImage(r ImageResult) jsonImage {
 		Checks:    []jsonCheck{},
 		Stages:    []jsonStage{},
 		Kept:      r.Kept,
+		Run:       r.Run,
 		Promotion: bounded(r.Promotion),
 	}
 	for _, c := range r.Checks {

@@ -41,7 +41,7 @@ func ParseJSON(data []byte) (Summary, error) {
 func (i jsonImage) result() ImageResult {
 	r := ImageResult{
 		Image: i.Image, Verdict: known(i.Verdict), Reason: i.Reason, Failed: i.Failed,
-		Kept: i.Kept, Promotion: i.Promotion, Causes: i.Causes, Artifacts: i.Artifacts,
+		Kept: i.Kept, Run: i.Run, Promotion: i.Promotion, Causes: i.Causes, Artifacts: i.Artifacts,
 	}
 	for _, c := range i.Checks {
 		r.Checks = append(r.Checks, c.result())

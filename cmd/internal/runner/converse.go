@@ -29,20 +29,24 @@ type conversation struct {
 }
 
 // converse has the guest's probe carry the plan out. A probe that was lost on the
-// way, though the guest is well, is asked once more from the beginning.
+// way, though the guest is well, is asked once more from the beginning, and so is
+// one whose guest has started again by itself, as long as its Probe says so.
 func converse(ctx context.Context, guest Guest, w *Watch, c conversation) error {
 	host, err := factsOf(ctx, guest, c.image)
 	if err != nil {
 		return err
 	}
-	err = attempt(ctx, guest, host, c)
-	var fault *ImageFault
-	if errors.Is(err, ErrLost) && !errors.As(err, &fault) && ctx.Err() == nil {
+	for lost := false; ; {
+		err := attempt(ctx, guest, host, c)
+		var fault *ImageFault
+		again := errors.Is(err, errRestarted) || errors.Is(err, ErrLost) && !lost
+		if !again || errors.As(err, &fault) || ctx.Err() != nil {
+			return err
+		}
+		lost = lost || errors.Is(err, ErrLost)
 		w.Warn(err.Error() + "; asking once more")
 		c.begin()
-		err = attempt(ctx, guest, host, c)
 	}
-	return err
 }
 
 func attempt(ctx context.Context, guest Guest, host checks.HostFacts, c conversation) error {
@@ -51,6 +55,8 @@ func attempt(ctx context.Context, guest Guest, host checks.HostFacts, c conversa
 	// The probe gets what is left of the time, less some for the answer to get back.
 	if deadline, ok := ctx.Deadline(); ok {
 		left := time.Until(deadline)
+		// Where the server took most of the time, the guest is not to blame for the rest.
+		p.Blame = left >= p.Timeout/2
 		p.Timeout = left - min(5*time.Second, left/10)
 	}
 	if p.Host = host; !host.Time.IsZero() {

@@ -39,7 +39,7 @@ func explain(ctx context.Context, guest Guest, job Job, res *report.ImageResult,
 	res.Diagnostics = nil
 	for _, p := range pieces {
 		if p.Name == "console" || p.Name == "lxc.log" || slices.Contains(cited, p.Name) {
-			res.Diagnostics = append(res.Diagnostics, report.Diagnostic{Name: p.Name, Text: ending(p.Text, maxCited)})
+			res.Diagnostics = append(res.Diagnostics, report.Diagnostic{Name: p.Name, Text: endOf(p.Text, maxCited)})
 		}
 	}
 }
@@ -97,8 +97,8 @@ func ask(ctx context.Context, guest Guest, job Job, results []report.CheckResult
 	return pieces
 }
 
-// ending returns the end of a text, of at most n bytes, from the start of a line.
-func ending(text string, n int) string {
+// endOf returns the end of a text, of at most n bytes, from the start of a line.
+func endOf(text string, n int) string {
 	if len(text) <= n {
 		return text
 	}

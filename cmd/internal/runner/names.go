@@ -32,8 +32,8 @@ func InstanceName(product string) string {
 
 // A Leftover is an instance whose run is no more.
 type Leftover struct {
-	Name, Project string
-	Kept          bool // the run may have left it on purpose
+	lxd.Labelled
+	Kept bool // the run may have left it on purpose
 }
 
 // Leftovers lists the instances on the server that runs have left behind. Those
@@ -46,7 +46,7 @@ func Leftovers(ctx context.Context, s *lxd.Server, now time.Time) ([]Leftover, e
 	var found []Leftover
 	for _, inst := range all {
 		if abandoned, kept := Abandoned(inst.Config, now); abandoned {
-			found = append(found, Leftover{Name: inst.Name, Project: inst.Project, Kept: kept})
+			found = append(found, Leftover{inst, kept})
 		}
 	}
 	return found, nil

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"strings"
 	"time"
@@ -131,6 +130,7 @@ type instance struct {
 	running   time.Duration // how long the start took; 0 where it was not started by us
 	program   Program
 	agent     AgentWait
+	life      life
 }
 
 func (g *instance) push(ctx context.Context, probe Program) error {
@@ -144,100 +144,20 @@ func (g *instance) push(ctx context.Context, probe Program) error {
 // start starts the instance. That LXD says it did proves nothing yet: whether init
 // lives on shows when the probe is run.
 func (g *instance) start(ctx context.Context) error {
+	g.life = life{}
 	began := time.Now()
 	err := g.inst.Start(ctx)
 	g.running = time.Since(began)
 	var failed *lxd.StartError
 	switch {
 	case errors.As(err, &failed) && failed.ImageFault:
-		return &ImageFault{Reason: "the image does not start: " + firstLine(lxcErrors(failed.Log))}
+		return &ImageFault{Reason: "the image does not start: " + failed.Reason}
 	case err != nil && gpuRefused(err):
 		return fmt.Errorf("the server cannot give the instance its GPU: %w", err)
 	case err != nil:
 		return fmt.Errorf("start the instance: %w", err)
 	}
 	return nil
-}
-
-// Probe runs the probe in one exec: the plan goes in, and events come out.
-func (g *instance) Probe(ctx context.Context, plan []byte, out Events) error {
-	var stderr tail
-	code, err := g.inst.Exec(ctx, lxd.ExecRequest{
-		Args: g.probe, Stdin: bytes.NewReader(plan), Stdout: out, Stderr: &stderr,
-	})
-	switch {
-	case err == nil && code == 0:
-		return nil
-	case interrupted(ctx):
-		return ctx.Err()
-	}
-	return g.silent(ctx, code, err, stderr.String())
-}
-
-// silent finds out who is to blame for a probe that did not end as it should:
-// the guest that stopped or runs nothing any more, or the server that lost it.
-func (g *instance) silent(ctx context.Context, code int, err error, stderr string) error {
-	look, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
-	defer cancel()
-	status, statusErr := g.inst.Status(look)
-	said := ""
-	if stderr != "" {
-		said = ": " + lastLine(stderr)
-	}
-	switch {
-	case statusErr != nil:
-		return errors.Join(fmt.Errorf("the guest's state is unknown: %w", statusErr), err)
-	case status == "Stopped":
-		return &ImageFault{Reason: "the guest stopped by itself, " + g.lastWords(look)}
-	case err == nil:
-		return fmt.Errorf("%w: the probe ended with exit code %d%s", ErrLost, code, said)
-	case ctx.Err() == nil:
-		return fmt.Errorf("%w: %w", ErrLost, err)
-	}
-	return g.knock(look, err)
-}
-
-// knock finds out whether the guest still runs anything, after the probe has been
-// silent for too long: it runs the probe on nothing. Only a server that answers
-// for a guest that does not proves that the guest is to blame.
-func (g *instance) knock(ctx context.Context, silence error) error {
-	short, cancel := context.WithTimeout(ctx, 15*time.Second)
-	defer cancel()
-	var answer tail
-	_, err := g.inst.Exec(short, lxd.ExecRequest{
-		Args: g.probe, Stdin: strings.NewReader("{}"), Stdout: &answer, Stderr: io.Discard,
-	})
-	switch {
-	case strings.Contains(answer.String(), `"event":`):
-		return fmt.Errorf("%w: %w", ErrLost, silence)
-	case !isSilence(ctx, err):
-		return errors.Join(silence, err)
-	}
-	status, err := g.inst.Status(ctx)
-	if err != nil {
-		return fmt.Errorf("the guest's state is unknown: %w", err)
-	}
-	return &ImageFault{Reason: fmt.Sprintf("the guest (%s) runs nothing any more", strings.ToLower(status))}
-}
-
-// lastWords is what the console, or else LXD's log, ends with.
-func (g *instance) lastWords(ctx context.Context) string {
-	if text, err := g.inst.Console(ctx); err == nil && strings.TrimSpace(text) != "" {
-		return "its console ends with: " + lastLine(text)
-	}
-	if cause := firstLine(g.lxcErrors(ctx)); cause != "" {
-		return "LXC says: " + cause
-	}
-	return "and left no message"
-}
-
-// lxcErrors is what LXC complains of, or nothing.
-func (g *instance) lxcErrors(ctx context.Context) string {
-	text, err := g.inst.Log(ctx, "lxc.log")
-	if err != nil {
-		return ""
-	}
-	return lxcErrors(text)
 }
 
 // Diagnose collects the console, LXC's log, whole and its errors alone, and what

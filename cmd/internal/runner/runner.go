@@ -119,6 +119,7 @@ type Runner struct {
 	// for none.
 	Artifacts string
 	Version   string // icepak's
+	ID        string // by which the instances that are kept are found
 }
 
 // cleanUpTime bounds each thing that is done after a job has ended or was
@@ -193,8 +194,10 @@ func (r *Runner) evaluate(ctx context.Context, job Job, w *Watch) report.ImageRe
 	if err == nil {
 		err = seen.reboot(jobCtx, guest)
 	}
-	if err != nil {
+	if err != nil || seen.notReady != "" {
 		res.Failed = w.now
+	}
+	if err != nil {
 		err = cause(jobCtx, err)
 	}
 	res.Checks, res.Verdict, res.Reason = seen.verdicts(err)
@@ -228,6 +231,7 @@ func (r *Runner) release(ctx context.Context, guest Guest, job Job, res *report.
 			w.Warn(fmt.Sprintf("not cleaned up: %v", err))
 		}
 		if res.Kept != "" {
+			res.Run = r.ID
 			return
 		}
 	}

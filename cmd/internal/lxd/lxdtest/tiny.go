@@ -26,10 +26,24 @@ const (
 	WrongArch               // /sbin/init is of another architecture
 	OddFiles                // with links out of it, a pipe, and other files that are hard to read, in /odd
 	Unique                  // its fingerprint is another one with each call
+
+	// Those of broken.go.
+	NoLoader    // /sbin/init asks for a dynamic loader that is not there
+	InitCrashes // init ends by SIGSEGV
+	PowersOff   // it boots, and a moment later stops by itself
+	Reboots     // it boots, and restarts itself, for ever
+	RebootsOnce // likewise, but only once
+	NoFolders   // without /dev, /proc and /sys
+	NoMounts    // init unmounts /proc and /sys
+	NoNull      // init removes /dev/null
+	FillsDisk   // init writes until its disk is full
+	EatsMemory  // init takes all the memory that it gets
+	KillsProbe  // whatever is run in it by LXD is killed
+	NoInitHere  // /sbin/init is a program that sleeps
 )
 
 // applets are the programs that busybox stands for.
-const applets = "awk cat chmod cp cut date dd echo env false getent grep halt head hostname httpd id ip kill ls mkdir mount mv nslookup ping poweroff printf ps pwd readlink reboot rm sed seq sh sleep stat tail tee test touch tr true udhcpc uname wc wget yes"
+const applets = "awk cat chmod cp cut date dd echo env false getent grep halt head hostname httpd id ip kill ls mkdir mount mv nslookup ping poweroff printf ps pwd readlink reboot rm sed seq sh sleep stat tail tee test touch tr true udhcpc umount uname wc wget yes"
 
 const inittab = `::sysinit:/etc/rc
 ::ctrlaltdel:/bin/poweroff
@@ -122,6 +136,9 @@ func rootfs(t testing.TB, options []Option) []byte {
 	has := func(o Option) bool { return slices.Contains(options, o) }
 	return archive(t, func(w *tar.Writer) {
 		for _, dir := range strings.Fields("bin dev etc proc root run sbin srv srv/www sys tmp usr usr/bin usr/local usr/local/bin var") {
+			if has(NoFolders) && slices.Contains([]string{"dev", "proc", "sys"}, dir) {
+				continue
+			}
 			header(t, w, &tar.Header{Typeflag: tar.TypeDir, Name: dir + "/", Mode: 0o755})
 		}
 		file(t, w, "bin/busybox", 0o755, string(busybox))
@@ -172,6 +189,14 @@ func initialise(t testing.TB, w *tar.Writer, busybox []byte, has func(Option) bo
 		other := bytes.Clone(busybox)
 		other[18] ^= 0xff // the machine in the ELF header
 		file(t, w, "sbin/init", 0o755, string(other))
+	case has(NoLoader):
+		file(t, w, "sbin/init", 0o755, withoutLoader())
+	case has(InitCrashes):
+		file(t, w, "sbin/init", 0o755, "#!/bin/sh\necho init crashes\nkill -SEGV $$\n")
+	case has(EatsMemory):
+		file(t, w, "sbin/init", 0o755, "#!/bin/sh\necho init eats\nexec tail /dev/zero\n")
+	case has(NoInitHere):
+		file(t, w, "sbin/init", 0o755, "#!/bin/sh\nexec sleep 86400\n")
 	default:
 		link(t, w, "sbin/init", "../bin/busybox")
 	}
@@ -181,6 +206,11 @@ func initialise(t testing.TB, w *tar.Writer, busybox []byte, has func(Option) bo
 	script := rc
 	if !has(NoIPv4) {
 		script += dhcp
+	}
+	for _, b := range breakages {
+		if has(b.option) {
+			script += b.lines
+		}
 	}
 	file(t, w, "etc/inittab", 0o644, inittab)
 	file(t, w, "etc/rc", 0o755, script)
