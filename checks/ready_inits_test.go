@@ -85,10 +85,10 @@ func TestDinitIsReadyWithItsServiceBoot(t *testing.T) {
 	}{
 		{"after a while", []Output{silent, starting, {Stdout: []byte("[[+]     ] boot\n[{+}     ] dhcpcd (pid: 7)\n")}}, running, nil},
 		{"with services that failed", []Output{{Stdout: []byte("[[+]     ] boot\n[     {X}] oncebad\n")}}, degraded, []string{"oncebad"}},
-		{"never", []Output{starting}, "the system is starting after 5s: still starting dhcpcd", nil},
+		{"never", []Output{starting}, "the system is still starting after 5s: it is at dhcpcd", nil},
 		{"rescue mode", []Output{{Stdout: []byte("[     {-}] boot\n[     {X}] fsck\n[[+]     ] recovery\n")}},
-			"the system is maintenance after 0s: failed: fsck", nil},
-		{"going down", []Output{{Stdout: []byte("[   >>{ }] boot\n")}}, "the system is stopping after 0s", nil},
+			"the system is in maintenance, where it waits for an administrator, after 0s: failed: fsck", nil},
+		{"going down", []Output{{Stdout: []byte("[   >>{ }] boot\n")}}, "the system is shutting down after 0s", nil},
 		{"failed", []Output{{Stdout: []byte("[     {X}] boot\n[     {X}] fsck\n")}}, "the system is failed after 0s: failed: fsck", nil},
 		{"without that service", []Output{{Stdout: []byte("[[+]     ] mine\n")}}, running, nil},
 	}
