@@ -24,9 +24,9 @@ import (
 // median of the pairs' ratios.
 func BenchmarkOneImage(b *testing.B) {
 	program := build(b)
-	p := openProject(b)
+	p := lxdtest.OpenProject(b, "")
 	remote := lxdtest.Remote(b)
-	remote.Project = p.name
+	remote.Project = p.Name
 	server, err := lxd.Connect(b.Context(), remote, "icepak-bench")
 	if err != nil {
 		b.Fatal(err)
@@ -45,7 +45,7 @@ func BenchmarkOneImage(b *testing.B) {
 			var evaluated, memory float64
 			for range b.N {
 				f := floor(b, server, fingerprint)
-				r, checks, rss := benchRun(b, program, p.name, fingerprint, spec)
+				r, checks, rss := benchRun(b, program, p.Name, fingerprint, spec)
 				floors, runs, ratios = append(floors, f), append(runs, r), append(ratios, r/f)
 				evaluated, memory = checks, max(memory, rss)
 			}

@@ -27,9 +27,9 @@ const gossModule = "module scratch\n\ngo 1.26\n\nrequire github.com/goss-org/gos
 // goss time them themselves.
 func BenchmarkBesideGoss(b *testing.B) {
 	program, rival := build(b), buildGoss(b)
-	p := openProject(b)
+	p := lxdtest.OpenProject(b, "")
 	remote := lxdtest.Remote(b)
-	remote.Project = p.name
+	remote.Project = p.Name
 	server, err := lxd.Connect(b.Context(), remote, "icepak-bench")
 	if err != nil {
 		b.Fatal(err)
@@ -46,7 +46,7 @@ func BenchmarkBesideGoss(b *testing.B) {
 			var floors, runs, ratios, checkRatios []float64
 			for range b.N {
 				floor, theirs := runGoss(b, inst, rival, spec, n)
-				run, ours := runBesideGoss(b, program, p.name, inst.Name(), file, n)
+				run, ours := runBesideGoss(b, program, p.Name, inst.Name(), file, n)
 				floors, runs = append(floors, floor), append(runs, run)
 				ratios, checkRatios = append(ratios, run/floor), append(checkRatios, ours/theirs)
 			}

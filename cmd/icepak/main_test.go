@@ -61,12 +61,12 @@ func TestScripts(t *testing.T) {
 
 // setUp gives a script a home, a remote rack1 and a free port for its Polar.
 func setUp(t *testing.T, env *testscript.Env) error {
-	project, err := newProject()
+	project, err := lxdtest.NewProject("")
 	if err != nil {
 		return fmt.Errorf("%w; .ci/setup readies this machine", err)
 	}
 	env.Defer(func() {
-		for _, left := range project.remove() {
+		for _, left := range project.Remove() {
 			t.Error(left)
 		}
 	})
@@ -74,7 +74,7 @@ func setUp(t *testing.T, env *testscript.Env) error {
 	if err := os.MkdirAll(conf, 0o700); err != nil {
 		return err
 	}
-	remotes := fmt.Sprintf("default-remote: rack1\nremotes:\n  rack1: {addr: \"unix://\", project: %s}\n  gone: {addr: \"https://127.0.0.1:9\"}\n", project.name)
+	remotes := fmt.Sprintf("default-remote: rack1\nremotes:\n  rack1: {addr: \"unix://\", project: %s}\n  gone: {addr: \"https://127.0.0.1:9\"}\n", project.Name)
 	if err := os.WriteFile(filepath.Join(conf, "config.yml"), []byte(remotes), 0o600); err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func setUp(t *testing.T, env *testscript.Env) error {
 	}
 	env.Values[shownKey{}] = new(atomic.Pointer[tls.Certificate])
 	env.Vars = append(env.Vars,
-		"HOME="+env.WorkDir, "LXD_CONF="+conf, "PROJECT="+project.name,
+		"HOME="+env.WorkDir, "LXD_CONF="+conf, "PROJECT="+project.Name,
 		"LXD_DIR="+os.Getenv("LXD_DIR"), "LXD_SOCKET="+os.Getenv("LXD_SOCKET"),
 		"EXAMPLES="+examples,
 		"ICEPAK_POLAR_DATA="+filepath.Join(env.WorkDir, "polar"),

@@ -36,12 +36,12 @@ func TestItStaysSmall(t *testing.T) {
 		}
 	}
 
-	p := openProject(t)
+	p := lxdtest.OpenProject(t, "")
 	spec := filepath.Join(t.TempDir(), "spec.yaml")
 	if err := os.WriteFile(spec, []byte("checks: {up: {file: {/sbin/init: {exists: true}}}}"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(program, "test", "--remote", "local", "--project", p.name, "--path", lxdtest.Tiny(t), "--spec", spec)
+	cmd := exec.Command(program, "test", "--remote", "local", "--project", p.Name, "--path", lxdtest.Tiny(t), "--spec", spec)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	mb, err := measure(cmd)
