@@ -32,7 +32,7 @@ instance:
 // Whatever is wrong with an image, it is the image that fails, with the cause; what
 // is wrong but does not matter to the checks is not held against it.
 func TestImagesThatNeverGetThatFar(t *testing.T) {
-	p := openProject(t)
+	p := lxdtest.OpenProject(t, "")
 	const anyStage = "start|ready|checks"
 	for _, tt := range []struct {
 		name    string
@@ -64,7 +64,7 @@ func TestImagesThatNeverGetThatFar(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel() // most of it is waiting
 			image := lxdtest.Tiny(t, tt.option, lxdtest.Unique)
-			got := testOnce(t, nil, nil, "--path", image, "--remote", "local", "--project", p.name, "--spec", writeSpec(t, tt.spec))
+			got := testOnce(t, nil, nil, "--path", image, "--remote", "local", "--project", p.Name, "--spec", writeSpec(t, tt.spec))
 			want := map[checks.Verdict]int{checks.Pass: 0, checks.Fail: 1}[tt.verdict]
 			if got.code != want || got.Verdict != tt.verdict {
 				t.Fatalf("exit %d, %s: %s", got.code, got.Verdict, got.all)
@@ -81,7 +81,7 @@ func match(pattern, s string) bool { return regexp.MustCompile(pattern).MatchStr
 // A server that is cut off or silent while a good image is tested says nothing of the
 // image, whatever the stage.
 func TestAServerThatIsAwayIsNoFailOfTheImage(t *testing.T) {
-	p := openProject(t)
+	p := lxdtest.OpenProject(t, "")
 	image, spec := lxdtest.Tiny(t, lxdtest.Unique), writeSpec(t, waits)
 	cut := func(proxy *lxdtest.Proxy) {
 		proxy.Refuse(true)
@@ -118,7 +118,7 @@ func TestAServerThatIsAwayIsNoFailOfTheImage(t *testing.T) {
 				}
 			})
 			got := testOnce(t, map[string]string{"LXD_CONF": conf}, progress,
-				"--path", image, "--remote", "proxied", "--project", p.name, "--spec", spec, "--timeout", tt.timeout)
+				"--path", image, "--remote", "proxied", "--project", p.Name, "--spec", spec, "--timeout", tt.timeout)
 			for _, code := range tt.want {
 				if got.code == code {
 					return
