@@ -134,7 +134,7 @@ func benchSpec(b *testing.B, commands int) string {
 func build(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "icepak")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, ".")
+	cmd := exec.Command("go", "build", "-trimpath", "-tags", "stdlibjson", "-ldflags", "-s -w", "-o", path, ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

@@ -9,7 +9,7 @@ func brokenHygiene() []breakage {
 		one("a machine's id", "bookworm", `/etc/machine-id`, file("/etc/machine-id", "0123456789abcdef0123456789abcdef\n")),
 		one("SSH host keys", "bookworm", `/etc/ssh/ssh_host_ed25519_key`, file("/etc/ssh/ssh_host_ed25519_key", "key\n"), mode("/etc/ssh/ssh_host_ed25519_key", 0o600)),
 		one("leftovers in tmp", "bookworm", `/tmp/build\.log`, file("/tmp/build.log", "made here\n")),
-		one("logs of the build", "trixie", `/var/log/(bootstrap|dpkg)\.log`, file("/var/log/bootstrap.log", "made here\n")),
+		one("logs of the build", "trixie", `/var/log/installer\.log`, file("/var/log/installer.log", "made here\n")),
 		one("root's history", "bookworm", `/root/\.bash_history`, file("/root/.bash_history", "passwd\n")),
 		one("keys to log in with", "bookworm", `authorized_keys`, file("/root/.ssh/authorized_keys", "ssh-ed25519 AAAA maker\n")),
 		one("packages in apt's cache", "bookworm", `/var/cache/apt/archives/left_1_all\.deb`, file("/var/cache/apt/archives/left_1_all.deb", "deb")),
