@@ -1,4 +1,4 @@
-# make help lists the targets. Everything but test, bench and demo works without an LXD.
+# make help lists the targets. Everything but test, test-images, bench and demo works without an LXD.
 SHELL := bash -euo pipefail
 # A number of inputs for each target. A time races with the workers at its end (go.dev/issue/75804, mended in Go 1.27).
 FUZZTIME ?= 30000x
@@ -39,6 +39,11 @@ test: setup test-quick ## test everything, on a real LXD
 test-quick: probes ## test what needs no LXD
 	go vet ./...
 	go test -race $(QUICK)
+
+.PHONY: test-images
+test-images: setup probes ## test the built-in specs on good images, and on ones that are broken in many ways
+	.ci/images
+	go test -count=1 -parallel 3 -timeout 25m ./cmd/icepak/imagetest
 
 .PHONY: test-browser
 test-browser: ## look at Polar's pages in a headless Chromium; leaves pictures in bin/pages

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"time"
 )
@@ -83,9 +84,10 @@ func twice(ctx context.Context, read func() systemLook) systemLook {
 // readOpenRC reads OpenRC's notes. It makes rc.starting when it begins with a
 // runlevel and removes it at its end.
 func (s *System) readOpenRC() systemLook {
-	level, err := readBounded(s.FS, "run/openrc/softlevel", maxSystemFile)
+	const softlevel = "run/openrc/softlevel"
+	level, err := readBounded(s.FS, softlevel, maxSystemFile)
 	switch name := strings.TrimSpace(string(level)); {
-	case err != nil, name == "", name == "sysinit", name == "boot":
+	case err != nil, s.ofEarlierBoot(softlevel), name == "", name == "sysinit", name == "boot":
 		return systemLook{state: "starting"}
 	case name == "shutdown", name == "off", name == "reboot":
 		return systemLook{state: stopping, failed: true}
@@ -95,6 +97,17 @@ func (s *System) readOpenRC() systemLook {
 		return systemLook{state: "starting"}
 	}
 	return systemLook{state: running, booted: true}
+}
+
+// ofEarlierBoot tells whether a file was written before the guest was started: until
+// /run is mounted, there may be what the last boot has left in the folder.
+func (s *System) ofEarlierBoot(name string) bool {
+	info, err := fs.Stat(s.FS, name)
+	if err != nil || info.ModTime().IsZero() {
+		return false
+	}
+	age, err := s.age()
+	return err == nil && info.ModTime().Before(time.Now().Add(-age))
 }
 
 // failedUnits names the units or services that init could not start, where it keeps

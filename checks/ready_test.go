@@ -315,3 +315,30 @@ func TestRunThatEndsWhileTheSystemStarts(t *testing.T) {
 		})
 	}
 }
+
+// The folder under /run keeps what was written into it before it was mounted, and after
+// it was unmounted.
+func TestWhatAnEarlierBootHasLeftIsNotBelieved(t *testing.T) {
+	for _, tt := range []struct {
+		name, level string
+		written     time.Duration // ago; the guest is 3 s old
+		want        string
+	}{
+		{"a shutdown before the start", "shutdown", 4 * time.Second, "starting"},
+		{"a last runlevel before the start", "default", 4 * time.Second, "starting"},
+		{"a last runlevel", "default", 2 * time.Second, "running"},
+		{"a shutdown", "shutdown", 2 * time.Second, "stopping"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				time.Sleep(time.Hour)
+				sys := fakeGuest(t, []string{"run/openrc/"}, nil)
+				note := &fstest.MapFile{Data: []byte(tt.level + "\n"), ModTime: time.Now().Add(-tt.written)}
+				upFor(sys, 3*time.Second, fstest.MapFS{"run/openrc/softlevel": note})
+				if got := sys.readOpenRC().state; got != tt.want {
+					t.Errorf("got %s, want %s", got, tt.want)
+				}
+			})
+		})
+	}
+}

@@ -12,7 +12,7 @@ func brokenBoots() []breakage {
 		{"a unit fails", "bookworm", unit("broken.service", "[Service]\nType=oneshot\nExecStart=/bin/false\n"), "boot", `broken\.service`},
 		{"a unit's program is not there", "trixie", unit("broken.service", "[Service]\nExecStart=/usr/bin/not-there\n"), "boot", `broken\.service`},
 		{"the boot never ends", "bookworm", unit("hangs.service", "[Unit]\nBefore=multi-user.target\n[Service]\nType=oneshot\nExecStart=/bin/sleep infinity\nTimeoutStartSec=infinity\n"), "image", `hangs\.service`},
-		{"the boot is slow", "bookworm", unit("slow.service", "[Unit]\nBefore=multi-user.target\n[Service]\nType=oneshot\nExecStart=/bin/sleep 25\n"), "boot", `time|slow\.service`},
+		{"the boot is slow", "bookworm", unit("slow.service", "[Unit]\nBefore=multi-user.target\n[Service]\nType=oneshot\nExecStart=/bin/sleep 20\n"), "boot", `time|slow\.service`},
 		{"it ends in emergency mode", "bookworm", []edit{
 			file("/etc/systemd/system/data.mount", "[Mount]\nWhat=tmpfs\nWhere=/data\nType=nosuchfs\n"),
 			link("/etc/systemd/system/local-fs.target.requires/data.mount", "../data.mount")}, "image", `data\.mount|emergency`},
@@ -20,7 +20,6 @@ func brokenBoots() []breakage {
 		{"it switches itself off", "bookworm", unit("off.service", "[Service]\nExecStart=/bin/systemctl poweroff\n"), "image", `stopped by itself|shut`},
 		{"it reboots for ever", "tiny", []edit{add("/etc/rc", "sleep 1\nreboot\n")}, "image", `restart`},
 		{"the second boot has no network", "bookworm", slices.Concat(unit("once.service", "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo auto lo >/etc/network/interfaces'\n")), "ipv4", `reboot`},
-		{"the second boot never comes", "tiny", []edit{add("/etc/rc", "rm /sbin/init\n")}, "ipv4 ipv6", `second|reboot`},
-		{"proc is not mounted", "tiny", []edit{add("/etc/rc", "umount -l /proc\n")}, "image", `/proc`},
+		{"the second boot never comes", "tiny", []edit{add("/etc/rc", "rm /sbin/init\n")}, "image", `second time.*/sbin/init`},
 	}
 }

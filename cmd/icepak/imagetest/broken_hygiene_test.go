@@ -16,7 +16,7 @@ func brokenHygiene() []breakage {
 		one("a user without a password", "bookworm", `maker`, add("/etc/passwd", "maker:x:1000:1000::/home/maker:/bin/sh\n"), add("/etc/shadow", "maker::19000:0:99999:7:::\n")),
 		one("a second root", "sid", `toor`, add("/etc/passwd", "toor:x:0:0::/root:/bin/sh\n"), add("/etc/shadow", "toor:*:19000:0:99999:7:::\n")),
 		one("a program that all may write", "bookworm", `/usr/local/bin/tool`, script("/usr/local/bin/tool", "#!/bin/sh\n"), mode("/usr/local/bin/tool", 0o777)),
-		one("tmp is not for all", "bookworm", `/tmp`, mode("/tmp", 0o755)),
+		one("tmp is not for all", "openrc", `/tmp`, mode("/tmp", 0o755)),
 		one("a locale that is not there", "bookworm", `(?i)locale`, file("/etc/default/locale", "LANG=xx_XX.UTF-8\n"), file("/etc/environment", "LANG=xx_XX.UTF-8\nLC_ALL=xx_XX.UTF-8\n")),
 		one("no certificates", "bookworm", `(?i)certificate|/etc/ssl`, file("/etc/ssl/certs/ca-certificates.crt", "")),
 		one("metadata of another release", "bookworm", `trixie`, replace("/usr/lib/os-release", "VERSION_CODENAME=bookworm", "VERSION_CODENAME=trixie"), replace("/usr/lib/os-release", `VERSION_ID="12"`, `VERSION_ID="13"`)),

@@ -31,7 +31,7 @@ func TestBrokenImagesAreCaught(t *testing.T) {
 				}
 				t.Run(is.name, func(t *testing.T) {
 					t.Parallel()
-					b.test(t, icepak, b.broken(t, is.edits), "--set", "patience=6s").caught(t, is.fails, is.why)
+					b.test(t, icepak, b.broken(t, is.edits), "--set", "patience=6s", "--set", "boot_time=15s", "--set", "host=_gateway.lxd").caught(t, is.fails, is.why)
 				})
 			}
 		})

@@ -172,7 +172,7 @@ func (o outcome) why() string {
 		lines = append(append(lines, c.Reason), c.Causes...)
 		for _, r := range c.Results {
 			if r.Verdict == checks.Fail || r.Verdict == checks.Error {
-				lines = append(lines, fmt.Sprintf("%s %s %s: %s %v", r.Type, r.ID, r.Property, r.Message, r.Actual))
+				lines = append(lines, fmt.Sprintf("%s %s %s: %s %v %s", r.Type, r.ID, r.Property, r.Message, r.Actual, r.Output))
 			}
 		}
 	}

@@ -25,6 +25,8 @@ func networkRules() []rule {
 			}
 			return nil
 		}},
+		{"a lease that was not set", ipv4, unsetLease},
+		{"OpenRC starts no network", ipv4, noRunlevel},
 		{"nothing configures the network", ipv4, noManager},
 		{"no DHCP offers", ipv4, once(
 			line("journal-network syslog", `No DHCPOFFERS received`, "no DHCP server answered dhclient: No DHCPOFFERS received"),

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"path"
 	"regexp"
 	"slices"
 	"sort"
@@ -57,7 +58,7 @@ func newScene(results []checks.Result, evidence map[string]string) *scene {
 func (s *scene) topicOf(r checks.Result) topic {
 	switch r.Type {
 	case "network", "interface":
-		s.links = add(s.links, r.ID)
+		s.links = add(s.links, s.linkNamed(r.ID))
 		switch r.Property {
 		case "ipv4", "gateway4":
 			return ipv4
@@ -90,6 +91,20 @@ func (s *scene) topicOf(r checks.Result) topic {
 		return files
 	}
 	return 0
+}
+
+// linkNamed is the interface that a resource looks at: a glob is for the first that it
+// matches.
+func (s *scene) linkNamed(id string) string {
+	if !strings.ContainsAny(id, `*?[\`) {
+		return id
+	}
+	for _, name := range s.allLinks() {
+		if ok, err := path.Match(id, name); err == nil && ok {
+			return name
+		}
+	}
+	return ""
 }
 
 // reaching is what a failure to reach an address is about: the guest itself, or the

@@ -218,10 +218,10 @@ func causeLines(list []string) []string {
 	return lines
 }
 
-// explained tells whether causes are known of an image that did not pass, so that
-// nobody has to read its logs first.
+// explained tells whether nobody has to read the logs of an image that did not pass
+// first: its checks tell what is wrong with it, or causes are known.
 func explained(r ImageResult) bool {
-	return len(r.Causes) > 0 || slices.ContainsFunc(r.Checks, func(c CheckResult) bool { return len(c.Causes) > 0 })
+	return r.Reason == "" || len(r.Causes) > 0 || slices.ContainsFunc(r.Checks, func(c CheckResult) bool { return len(c.Causes) > 0 })
 }
 
 func (b *block) diagnostics(list []Diagnostic) {

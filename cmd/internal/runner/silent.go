@@ -112,10 +112,11 @@ func (e ending) starved() bool {
 // run's, and look what is left for finding out.
 func (g *instance) silent(ctx, look context.Context, end ending) error {
 	now, err := g.settled(look)
-	if err == nil && end.killed() && now.Init == g.life.init {
-		// Everything in a guest that goes down is killed: it may be next.
-		_ = pause(look, restartTime/4)
-		now, err = g.settled(look)
+	if end.killed() {
+		// Everything in a guest that goes down is killed: its init may be next.
+		for until := time.Now().Add(restartTime); err == nil && now.Init == g.life.init && time.Now().Before(until); now, err = g.settled(look) {
+			_ = pause(look, restartTime/20)
+		}
 	}
 	switch {
 	case err != nil:
