@@ -1,7 +1,7 @@
 # make help lists the targets. Everything but test, test-images, bench and demo works without an LXD.
 SHELL := bash -euo pipefail
 # A number of inputs for each target. A time races with the workers at its end (go.dev/issue/75804, mended in Go 1.27).
-FUZZTIME ?= 30000x
+FUZZTIME ?= 10000x
 # Of what minio-go brings, half a megabyte is a JSON library that is quicker on what it seldom does here.
 TAGS := stdlibjson
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -10,7 +10,7 @@ GORELEASER := github.com/goreleaser/goreleaser/v2@v2.14.0
 
 EMBEDDED := cmd/internal/probe/embedded
 PROBES := $(foreach arch,amd64 arm64,$(EMBEDDED)/icepak-probe-linux-$(arch).zst)
-# What launches instances, one at a time: LXD on two cores answers late, or not, when many start at once.
+# What launches instances, a few at a time: LXD on two cores answers late, or not, when many start at once.
 ON_LXD = ./cmd/icepak ./cmd/internal/lxd/...
 QUICK = $(shell go list ./... | grep -vE '/cmd/(icepak|internal/lxd)(/|$$)')
 
@@ -33,7 +33,7 @@ setup: ## ready this machine: packages, Go, LXD, a Debian image
 
 .PHONY: test
 test: setup test-quick ## test everything, on a real LXD
-	go test -race -p 1 -parallel 1 -timeout 20m $(ON_LXD)
+	go test -race -p 1 -parallel 2 -timeout 20m $(ON_LXD)
 
 .PHONY: test-quick
 test-quick: probes ## test what needs no LXD
@@ -55,7 +55,7 @@ bench: setup probes ## time a run beside what LXD itself takes
 	go test -run '^$$' -bench . -benchtime 5x -timeout 30m ./cmd/icepak
 
 .PHONY: fuzz
-fuzz: ## run every fuzz target for FUZZTIME (30000x: as many inputs)
+fuzz: ## run every fuzz target for FUZZTIME (10000x: as many inputs)
 	.ci/fuzz $(FUZZTIME)
 
 .PHONY: demo
