@@ -1,51 +1,56 @@
 // Icepak-docs writes what a release carries beside the program: manual pages,
-// completions for shells, and the licences of what is linked.
+// completions for shells and the licences of what is linked into a folder, or with
+// -sbom the bill of materials of a program into a file.
 //
-// usage: icepak-docs DIR [VERSION]
-//
-// The pages' date is SOURCE_DATE_EPOCH, seconds since 1970; it is not today's, so that
-// the same source makes the same files.
+// The date is the commit's, not today's: the same source makes the same files.
 package main
 
 import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/upmaru/icepak/cmd/internal/cli"
 	"github.com/upmaru/icepak/cmd/internal/licences"
 	"github.com/upmaru/icepak/cmd/internal/manual"
+	"github.com/upmaru/icepak/cmd/internal/sbom"
 )
 
 func main() {
-	if len(os.Args) < 2 || len(os.Args) > 3 {
-		fmt.Fprintln(os.Stderr, "usage: icepak-docs DIR [VERSION]")
+	var version, program string
+	var date time.Time
+	flag.StringVar(&version, "version", "devel", "the release")
+	flag.TextVar(&date, "date", time.Unix(0, 0).UTC(), "its date, as 2026-11-22T00:00:00Z")
+	flag.StringVar(&program, "sbom", "", "describe this `program` instead")
+	flag.Usage = func() {
+		fmt.Fprintln(os.Stderr, "usage: icepak-docs [flags] DIR\n       icepak-docs [flags] -sbom PROGRAM FILE")
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	if flag.NArg() != 1 {
+		flag.Usage()
 		os.Exit(2)
 	}
-	release := manual.Release{Version: "devel", Date: time.Unix(0, 0)}
-	if len(os.Args) == 3 {
-		release.Version = os.Args[2]
+	ctx, to := context.Background(), flag.Arg(0)
+	var err error
+	if program != "" {
+		err = writeSBOM(ctx, to, program, sbom.Release{Version: version, Date: date})
+	} else {
+		err = writeDocs(ctx, to, manual.Release{Version: version, Date: date})
 	}
-	if err := run(context.Background(), os.Args[1], release); err != nil {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "icepak-docs:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, dir string, release manual.Release) error {
-	if s := os.Getenv("SOURCE_DATE_EPOCH"); s != "" {
-		seconds, err := strconv.ParseInt(s, 10, 64)
-		if err != nil {
-			return fmt.Errorf("SOURCE_DATE_EPOCH: %w", err)
-		}
-		release.Date = time.Unix(seconds, 0)
-	}
+func writeDocs(ctx context.Context, dir string, release manual.Release) error {
 	if err := os.RemoveAll(dir); err != nil { // a page of a command that is gone would stay
 		return err
 	}
@@ -54,6 +59,14 @@ func run(ctx context.Context, dir string, release manual.Release) error {
 		writeCompletions(filepath.Join(dir, "completions")),
 		writeLicences(ctx, filepath.Join(dir, "LICENSES")),
 	)
+}
+
+func writeSBOM(ctx context.Context, path, program string, release sbom.Release) error {
+	works, err := licences.Linked(ctx, ".")
+	if err != nil {
+		return err
+	}
+	return write(path, func(w io.Writer) error { return sbom.Write(w, program, works, release) })
 }
 
 // writePages compresses the pages, as distributions have them and man reads them.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"io/fs"
 	"maps"
 	"os"
@@ -11,10 +12,10 @@ import (
 	"testing"
 
 	"github.com/upmaru/icepak/cmd/internal/manual"
+	"github.com/upmaru/icepak/cmd/internal/sbom"
 )
 
 func TestTheSameSourceMakesTheSameFiles(t *testing.T) {
-	t.Setenv("SOURCE_DATE_EPOCH", "1790000000")
 	one, two := files(t), files(t)
 	if !maps.EqualFunc(one, two, bytes.Equal) {
 		t.Error("two runs made other files")
@@ -31,10 +32,37 @@ func TestTheSameSourceMakesTheSameFiles(t *testing.T) {
 	}
 }
 
-func TestADateThatIsNoneIsRefused(t *testing.T) {
-	t.Setenv("SOURCE_DATE_EPOCH", "yesterday")
-	if err := run(t.Context(), t.TempDir(), manual.Release{}); err == nil {
-		t.Error("it was taken")
+// The bill of this test's own program, which is linked of what icepak is linked of.
+func TestTheBillOfMaterialsHasLicences(t *testing.T) {
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "sbom.json")
+	if err := writeSBOM(t.Context(), path, program, sbom.Release{Version: "2.0.0"}); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc struct {
+		Components []struct {
+			Name     string
+			Licenses []any
+		}
+	}
+	if err := json.Unmarshal(data, &doc); err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]int{}
+	for _, c := range doc.Components {
+		found[c.Name] = len(c.Licenses)
+	}
+	for _, name := range []string{"github.com/canonical/lxd", "github.com/spf13/cobra", "modernc.org/sqlite", "stdlib"} {
+		if found[name] == 0 {
+			t.Errorf("%s is missing, or has no licence", name)
+		}
 	}
 }
 
@@ -42,7 +70,7 @@ func TestADateThatIsNoneIsRefused(t *testing.T) {
 func files(t *testing.T) map[string][]byte {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "docs")
-	if err := run(t.Context(), dir, manual.Release{Version: "2.0.0"}); err != nil {
+	if err := writeDocs(t.Context(), dir, manual.Release{Version: "2.0.0"}); err != nil {
 		t.Fatal(err)
 	}
 	found := map[string][]byte{}

@@ -22,7 +22,8 @@ import (
 
 // A Work is a module, or a part of one with a licence of its own.
 type Work struct {
-	Path    string   // its import path; "std" is Go's own library
+	Path    string // its import path; "std" is Go's own library
+	Module  string
 	Version string   // of the module; none of std
 	Kinds   []string // SPDX identifiers; none if no text is known
 	Texts   []Text
@@ -91,7 +92,7 @@ func list(ctx context.Context, dir, system string) ([]linked, error) {
 
 // work finds the package's licence.
 func (p linked) work() (Work, error) {
-	w := Work{Path: p.module, Version: p.version}
+	w := Work{Path: p.module, Module: p.module, Version: p.version}
 	for dir := p.dir; ; dir = filepath.Dir(dir) {
 		texts, err := textsIn(dir)
 		if err != nil {
