@@ -76,7 +76,7 @@ lint-manual:
 	for page in bin/docs/man/*.gz; do zcat "$$page" | mandoc -Tlint -Wwarning || { echo "in $$page"; exit 1; }; done
 
 .PHONY: vulncheck
-vulncheck: probes ## ask Go's vulnerability database about what icepak calls
+vulncheck: ## ask Go's vulnerability database about what icepak calls
 	go run $(GOVULNCHECK) -tags $(TAGS) ./...
 
 .PHONY: licences
