@@ -122,7 +122,7 @@ func TestTheAction(t *testing.T) {
 			said:    []string{"<--format>\n<github>", "<--promote=true>", "<--remote>\n<rack 1>", "<--spec>\n<a spec.yaml>", "<--type>\n<container>\n<--serial>\n<$(id)>\n<-->\n<debian:bookworm:amd64:default>\n<alpine:3.22:amd64:*>\n"},
 			outputs: []string{"verdict=pass", "report=/"},
 		},
-		"no inputs":            {icepak: runs, said: []string{"<--promote=false>\n<-->\n"}, outputs: []string{"verdict=pass", "report=/"}},
+		"no inputs":            {inputs: map[string]string{"promote": ""}, icepak: runs, said: []string{"<--promote=false>\n<-->\n"}, outputs: []string{"verdict=pass", "report=/"}},
 		"arm64":                {env: map[string]string{"RUNNER_ARCH": "ARM64"}, icepak: runs, outputs: []string{"verdict=pass", "report=/"}},
 		"a failed check":       {icepak: runs + "exit 1\n", code: 1, outputs: []string{"verdict=fail", "report=/"}},
 		"a mistake":            {icepak: "#!/bin/sh\n[ $1 = version ] || exit 2\n", code: 2, outputs: []string{"verdict=error"}},
