@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	_ "github.com/upmaru/icepak/cmd/internal/cli" // go test has no cached answer for what is linked anew
 )
 
 var update = flag.Bool("update", false, "write docs/licences.md anew")
