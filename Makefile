@@ -7,6 +7,8 @@ TAGS := stdlibjson
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GORELEASER := github.com/goreleaser/goreleaser/v2@v2.14.0
+ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 EMBEDDED := cmd/internal/probe/embedded
 PROBES := $(foreach arch,amd64 arm64,$(EMBEDDED)/icepak-probe-linux-$(arch).zst)
@@ -69,11 +71,30 @@ lint: ## look for mistakes without running anything
 	GOOS=darwin go vet ./cmd/icepak
 	go run $(STATICCHECK) ./...
 	go run $(GOLANGCI_LINT) run
-	if command -v shellcheck >/dev/null; then shellcheck .ci/*; fi
+	go run $(ACTIONLINT) -ignore 'label "lxd" is unknown' .github/workflows/*.yml examples/github-action.yml
+	if command -v shellcheck >/dev/null; then shellcheck .ci/* .github/action/*; fi
+	if command -v mandoc >/dev/null; then $(MAKE) --no-print-directory lint-manual; fi
+
+.PHONY: lint-manual
+lint-manual:
+	go run ./cmd/icepak-docs bin/docs
+	for page in bin/docs/man/*.gz; do zcat "$$page" | mandoc -Tlint -Wwarning || { echo "in $$page"; exit 1; }; done
+
+.PHONY: vulncheck
+vulncheck: ## ask Go's vulnerability database about what icepak calls
+	go run $(GOVULNCHECK) -tags $(TAGS) ./...
+
+.PHONY: licences
+licences: ## write docs/licences.md anew; a test holds what is allowed
+	go test ./cmd/internal/licences -update
 
 .PHONY: snapshot
 snapshot: ## build the release files into dist, without releasing
 	go run $(GORELEASER) release --snapshot --clean
+
+.PHONY: reproducible
+reproducible: ## build the release files of the last commit twice, and compare them
+	.ci/reproducible $(GORELEASER)
 
 .PHONY: release
 release: ## build the release files of this tag and publish them
@@ -85,4 +106,4 @@ clean: ## remove what was built
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
