@@ -23,8 +23,9 @@ build: probes ## build bin/icepak with the probes in it
 .PHONY: probes
 probes: $(PROBES) ## build the guest's program for every architecture
 
+# Without inlining, each is 0.4 MB smaller in icepak and 0.6 MB in the guest, and 5,000 assertions take 0.1 s more.
 $(PROBES): $(EMBEDDED)/icepak-probe-linux-%.zst: FORCE
-	CGO_ENABLED=0 GOOS=linux GOARCH=$* go build -trimpath -buildvcs=false -ldflags '-s -w' -o bin/icepak-probe-linux-$* ./cmd/icepak-probe
+	CGO_ENABLED=0 GOOS=linux GOARCH=$* go build -trimpath -buildvcs=false -gcflags=all=-l -ldflags '-s -w' -o bin/icepak-probe-linux-$* ./cmd/icepak-probe
 	zstd -q -19 -f -o $@.new bin/icepak-probe-linux-$* && mv $@.new $@
 
 FORCE:

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -88,6 +87,8 @@ Environment:
                                user's state folder), see below
   LXD_CONF, LXC_REMOTE         as the lxc client has them
   GITHUB_STEP_SUMMARY          where --format github appends its summary
+  OTEL_EXPORTER_OTLP_ENDPOINT  a collector that gets OpenTelemetry traces of the run,
+                               as http/json; see docs/tracing.md for more variables
 
 The certificates of Polar's clusters are verified by an authority, or else by
 fingerprint: one that was given, or the one that the server showed when it was met
@@ -170,6 +171,14 @@ func (o *testOptions) validate() error {
 	return o.output.validate()
 }
 
+// asked is what a run begins with, for reports.
+func (o *testOptions) asked(run, version string) *report.RunStart {
+	return &report.RunStart{
+		ID: run, Version: version, Products: o.source.products, Serial: o.source.serial, Types: o.types, Checks: o.checks,
+		Promote: o.promote, Force: o.force, RequireGPU: o.requireGPU, Keep: o.keep, Timeout: o.timeout,
+	}
+}
+
 // runTest tests what the options name and ends with the verdict's exit code.
 func runTest(ctx context.Context, env *Env, opts testOptions) error {
 	if err := opts.validate(); err != nil {
@@ -188,11 +197,13 @@ func runTest(ctx context.Context, env *Env, opts testOptions) error {
 		w := fmt.Sprintf(format, args...)
 		warnings = append(warnings, w)
 		out.emit(report.Event{Kind: report.Warning, Time: time.Now(), Detail: w})
+	}, began: func(run string) {
+		out.emit(report.Event{Kind: report.RunStarted, Time: time.Now(), Run: opts.asked(run, env.Version)})
 	}}
 	defer p.close()
 	jobs, err := p.jobs(ctx)
 	if err != nil {
-		return errors.Join(err, out.closeFiles())
+		return out.abandon(err)
 	}
 	run := &runner.Runner{
 		Emit: out.emit, Keep: runner.Keep(opts.keep), Promote: opts.promote,

@@ -13,6 +13,7 @@ import (
 
 	"github.com/upmaru/icepak/checks"
 	"github.com/upmaru/icepak/cmd/internal/report"
+	"github.com/upmaru/icepak/cmd/internal/trace"
 )
 
 // outputOptions say what is reported where.
@@ -128,6 +129,7 @@ func (o *outputOptions) validateOptions(formats []string) error {
 // output is the reporters of a run and the files that they write.
 type output struct {
 	to    report.Reporter
+	trace *trace.Reporter // nil where there is none
 	files []*os.File
 }
 
@@ -156,6 +158,13 @@ func (o *outputOptions) open(env *Env) (*output, error) {
 		opts := o.text(env, io.Discard)
 		opts.Quiet = quiet
 		all = append(all, report.NewText(io.Discard, env.Err, opts))
+	}
+	// The last one: what it may have to wait for at the end keeps no report waiting.
+	out.trace = trace.New(env.Getenv, env.Version, func(warning string) {
+		fmt.Fprintln(env.Err, "warning: "+report.Clean(warning))
+	})
+	if out.trace != nil {
+		all = append(all, out.trace)
 	}
 	out.to = report.Serialize(report.Multi(all...))
 	return out, nil
@@ -239,6 +248,14 @@ func (o *output) emit(e report.Event) { _ = o.to.Event(e) }
 // close ends the reports.
 func (o *output) close(sum report.Summary) error {
 	return errors.Join(o.to.Close(sum), o.closeFiles())
+}
+
+// abandon ends what there is of the reports of a run that cannot begin, and returns why.
+func (o *output) abandon(why error) error {
+	if o.trace != nil {
+		o.trace.Abandon(why)
+	}
+	return errors.Join(why, o.closeFiles())
 }
 
 func (o *output) closeFiles() error {

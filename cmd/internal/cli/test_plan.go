@@ -35,6 +35,7 @@ type planner struct {
 	feed    *simplestreams.Feed
 	polar   *polar.Client // nil where Polar is not asked
 	warn    func(format string, args ...any)
+	began   func(run string) // told of the run's id
 }
 
 func (p *planner) close() {
@@ -46,6 +47,7 @@ func (p *planner) close() {
 // jobs returns the jobs of the run.
 func (p *planner) jobs(ctx context.Context) ([]runner.Job, error) {
 	p.owner = runner.NewOwner(time.Now().Add(p.opts.timeout*time.Duration(max(1, 2*len(p.opts.source.products))) + time.Hour))
+	p.began(p.owner.Run)
 	if p.opts.source.local {
 		return p.localJobs()
 	}

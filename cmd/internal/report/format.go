@@ -28,6 +28,8 @@ func Formats() []Format {
 			func(w io.Writer, _ Options) Reporter { return NewHTML(w) }},
 		{"json", "for programs: all there is to know", true,
 			func(w io.Writer, _ Options) Reporter { return NewJSON(w) }},
+		{"jsonl", "for programs, while the run goes on: an event a line", true,
+			func(w io.Writer, o Options) Reporter { return NewJSONLines(w, o.Now) }},
 		{"goss-json", "for programs that read goss's JSON", true,
 			func(w io.Writer, o Options) Reporter { return NewGossJSON(w, o.Pretty) }},
 		{"junit", "for CI systems: JUnit XML", true,

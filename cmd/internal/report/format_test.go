@@ -89,7 +89,7 @@ func TestEveryFormatSaysWhatItIsFor(t *testing.T) {
 func TestAReportThatCannotBeWrittenIsAnError(t *testing.T) {
 	names := map[string]string{
 		"documentation": "documentation", "rspecish": "rspecish", "markdown": "Markdown", "html": "HTML", "json": "JSON",
-		"goss-json": "goss JSON", "junit": "JUnit", "github": "GitHub", "tap": "TAP", "nagios": "Nagios", "prometheus": "Prometheus",
+		"goss-json": "goss JSON", "junit": "JUnit", "github": "GitHub", "tap": "TAP", "nagios": "Nagios", "prometheus": "Prometheus", "jsonl": "JSON lines",
 	}
 	for format, name := range names {
 		err := newReporter(t, format, full{}, Options{}).Close(design())

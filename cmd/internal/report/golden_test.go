@@ -363,7 +363,7 @@ func golden(t *testing.T, name string, got []byte) {
 
 func TestEveryGoldenFileIsUsed(t *testing.T) {
 	var known []string
-	endings := []string{"text", "color", "ascii", "quiet", "verbose", "junit.xml", "json"}
+	endings := []string{"text", "color", "ascii", "quiet", "verbose", "junit.xml", "json", "jsonl"}
 	for _, look := range looks {
 		endings = append(endings, look.ending)
 	}

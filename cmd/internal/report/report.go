@@ -31,6 +31,7 @@ type Image struct {
 type Kind string
 
 const (
+	RunStarted   Kind = "run"      // Run; the first event of all
 	ImageStarted Kind = "image"    // work on the image begins
 	StageStarted Kind = "stage"    // Stage is set
 	Progress     Kind = "progress" // Stage and Percent (0 where unknown), Detail
@@ -68,6 +69,22 @@ type Event struct {
 	Result  *checks.Result
 	Checked *CheckResult
 	Done    *ImageResult
+	Run     *RunStart
+}
+
+// A RunStart is a run that begins, and what was asked of it. It holds no secret.
+type RunStart struct {
+	ID         string
+	Version    string // icepak's
+	Products   []string
+	Serial     string
+	Types      []string
+	Checks     []string
+	Promote    bool
+	Force      bool
+	RequireGPU bool
+	Keep       string
+	Timeout    time.Duration // of one image
 }
 
 // A CheckResult is a check's verdict with all its results.
