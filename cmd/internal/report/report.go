@@ -39,6 +39,7 @@ const (
 	CheckDone    Kind = "checked"  // Check and CheckResult
 	Warning      Kind = "warning"  // Detail; Image may be nil
 	ImageDone    Kind = "done"     // ImageResult
+	Moved        Kind = "moved"    // Detail: the remote could not decide the image, which will be tried on another
 )
 
 // A Stage is a part of the work on one image.
