@@ -19,6 +19,7 @@ import (
 type testOptions struct {
 	source  sourceOptions
 	remote  remoteOptions
+	many    manyOptions
 	spec    specOptions
 	output  outputOptions
 	checks  []string
@@ -109,7 +110,8 @@ a spec, 3 could not find out, 130 interrupted.`,
 	}
 	f := cmd.Flags()
 	opts.source.flags(f)
-	opts.remote.flags(f)
+	opts.remote.manyFlags(f)
+	opts.many.flags(f)
 	opts.spec.flags(f)
 	opts.output.flags(f)
 	f.StringSliceVar(&opts.types, "type", nil, "only instances of this `type`: container, virtual-machine")
@@ -158,8 +160,14 @@ func (o *testOptions) validate() error {
 	if o.timeout <= 0 {
 		return usagef("--timeout: want a positive duration, got %s", o.timeout)
 	}
-	if err := o.source.validate(); err != nil {
+	if err := errors.Join(o.source.validate(), o.many.validate()); err != nil {
 		return err
+	}
+	if len(o.remote.names) > 0 {
+		o.remote.name = o.remote.names[0]
+	}
+	if !o.source.fromFeed() && len(o.remote.names)+len(o.remote.targets) > 1 {
+		return usagef("--image, --path, --instance and --local go with a single --remote, and with no --target")
 	}
 	if o.promote && !o.source.tracked() {
 		return usageError{
@@ -186,6 +194,9 @@ func runTest(ctx context.Context, env *Env, opts testOptions) error {
 	var warnings []string
 	p := &planner{env: env, opts: opts, specs: specs, warn: func(format string, args ...any) {
 		w := fmt.Sprintf(format, args...)
+		if slices.Contains(warnings, w) {
+			return
+		}
 		warnings = append(warnings, w)
 		out.emit(report.Event{Kind: report.Warning, Time: time.Now(), Detail: w})
 	}}
@@ -194,14 +205,20 @@ func runTest(ctx context.Context, env *Env, opts testOptions) error {
 	if err != nil {
 		return errors.Join(err, out.closeFiles())
 	}
+	p.expect(jobs)
 	run := &runner.Runner{
 		Emit: out.emit, Keep: runner.Keep(opts.keep), Promote: opts.promote,
+		Parallel: p.parallel(ctx, jobs), FailFast: opts.many.failFast,
 		Artifacts: opts.output.artifacts, Version: env.Version, ID: p.owner.Run,
 	}
 	if p.polar != nil {
 		run.Tracker = p.polar
 	}
+	if p.remotes != nil {
+		run.Alive = p.remotes.alive
+	}
 	sum := run.Run(ctx, jobs)
+	p.learn(sum)
 	sum.Warnings = append(warnings, sum.Warnings...)
 	if err := out.close(sum); err != nil {
 		err = fmt.Errorf("write the report: %w", err)

@@ -72,6 +72,8 @@ type Job struct {
 	// Host may depend on it. Where there are none, Host is on Image.Remote.
 	Remotes []string
 	Place   func(remote string) (Job, error)
+	// Expected is how long the job may take, or zero: the longest begin first.
+	Expected time.Duration
 	// Alone: no other such job is under way on the same remote, as with a card that
 	// only one guest can have.
 	Alone bool

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -67,6 +68,7 @@ func newSchedule(jobs []Job, parallel map[string]int) *schedule {
 		}
 		s.queue = append(s.queue, e)
 	}
+	slices.SortStableFunc(s.queue, func(a, b *entry) int { return cmp.Compare(jobs[b.job].Expected, jobs[a.job].Expected) })
 	return s
 }
 
