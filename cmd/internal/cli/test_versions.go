@@ -9,6 +9,7 @@ import (
 
 	"github.com/upmaru/icepak/cmd/internal/report"
 	"github.com/upmaru/icepak/cmd/internal/runner"
+	"github.com/upmaru/icepak/spec"
 )
 
 // versionJobs plans versions: a job for each type of each. What is wrong with one that
@@ -27,7 +28,7 @@ func (p *planner) versionJobs(ctx context.Context, chosen []*version) ([]runner.
 	}
 	var all []runner.Job
 	for _, v := range chosen {
-		jobs, err := p.jobsFor(v)
+		jobs, err := p.jobsFor(ctx, v)
 		if err != nil && v.named {
 			return nil, err
 		}
@@ -55,32 +56,30 @@ func (p *planner) prepare(ctx context.Context, v *version, many bool) (err error
 		}
 		return err
 	}
-	if v.on, err = p.remotes.candidates(ctx, p.need(v.key, v.serial, v.types), many); err != nil {
-		return err
-	}
-	return p.preferGPU(ctx, v)
+	v.on, err = p.remotes.candidates(ctx, p.need(v.key, v.serial, v.types), many)
+	return err
 }
 
-// preferGPU leaves only remotes that have a GPU, where the spec has a check that asks for
-// one and there is such a remote: elsewhere it would be skipped.
-func (p *planner) preferGPU(ctx context.Context, v *version) error {
-	if !runner.NeedsGPU(v.spec) {
-		return nil
+// preferGPU returns only those of the remotes that have a GPU, where the spec has a check
+// that asks for one and there is such a remote: elsewhere it would be skipped.
+func preferGPU(ctx context.Context, s *spec.Spec, on []*remote) ([]*remote, error) {
+	if !runner.NeedsGPU(s) {
+		return on, nil
 	}
 	var with []*remote
-	for _, on := range v.on {
-		gpus, err := on.allGPUs(ctx)
+	for _, r := range on {
+		gpus, err := r.allGPUs(ctx)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if len(gpus) > 0 {
-			with = append(with, on)
+			with = append(with, r)
 		}
 	}
 	if len(with) > 0 {
-		v.on = with
+		return with, nil
 	}
-	return nil
+	return on, nil
 }
 
 // lookers is how many versions Polar is asked about at once.
@@ -139,7 +138,7 @@ func (p *planner) look(ctx context.Context, v *version) (*runner.Record, error) 
 }
 
 // jobsFor plans one version: a job for each of its types.
-func (p *planner) jobsFor(v *version) ([]runner.Job, error) {
+func (p *planner) jobsFor(ctx context.Context, v *version) ([]runner.Job, error) {
 	if v.err != nil {
 		return nil, v.err
 	}
@@ -152,6 +151,10 @@ func (p *planner) jobsFor(v *version) ([]runner.Job, error) {
 		if len(on) == 0 {
 			p.warn("%s %s is not tested as a virtual machine: %s", v.key, v.serial, runNo(v.on, "none"))
 			continue
+		}
+		on, err := preferGPU(ctx, v.spec, on)
+		if err != nil {
+			return nil, err
 		}
 		job, err := p.feedJob(v, typ, on)
 		if err != nil {
