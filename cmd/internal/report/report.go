@@ -33,7 +33,7 @@ type Kind string
 const (
 	ImageStarted Kind = "image"    // work on the image begins
 	StageStarted Kind = "stage"    // Stage is set
-	Progress     Kind = "progress" // Stage and Percent (0 where unknown), Detail
+	Progress     Kind = "progress" // Stage and Percent (0 where unknown), Detail; without an Image, Detail is of the run
 	CheckStarted Kind = "check"    // Check is set
 	ResultFound  Kind = "result"   // Check and Result
 	CheckDone    Kind = "checked"  // Check and CheckResult

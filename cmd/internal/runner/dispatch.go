@@ -22,7 +22,7 @@ type dispatch struct {
 	first    map[int]*try     // of jobs that are to be tried again
 	left     map[*Version]int // jobs of the version that are not done
 	warnings []string
-	failed   bool // an image has failed
+	count    struct{ done, failed, errors int }
 
 	ended chan func() // what is to be done once something under way has ended
 	busy  int         // how much is under way
@@ -89,7 +89,7 @@ func (d *dispatch) launch(ctx context.Context) {
 	case ctx.Err() != nil:
 		d.drop(ctx, d.plan.all(), checks.Error, errNotBegun)
 		return
-	case d.failed && d.run.FailFast:
+	case d.count.failed > 0 && d.run.FailFast:
 		d.drop(ctx, d.plan.all(), checks.Skip, errFailFast)
 		return
 	}
@@ -215,12 +215,34 @@ func (d *dispatch) done(ctx context.Context, i int, a *try) {
 	job, res := a.job, a.res
 	res.Evidence, job.Host, job.Place = nil, nil, nil
 	d.jobs[i], d.images[i] = job, res
-	d.failed = d.failed || res.Verdict == checks.Fail
+	d.tell(res.Verdict)
 	if v := job.Version; v != nil {
 		if d.left[v]--; d.left[v] == 0 && d.run.Promote {
 			d.promote(ctx, v)
 		}
 	}
+}
+
+// tell counts a verdict, and tells how far the run has come where it has several images.
+func (d *dispatch) tell(v checks.Verdict) {
+	d.count.done++
+	switch v {
+	case checks.Fail:
+		d.count.failed++
+	case checks.Error:
+		d.count.errors++
+	}
+	if len(d.jobs) < 2 {
+		return
+	}
+	said := fmt.Sprintf("%d of %d images done", d.count.done, len(d.jobs))
+	if d.count.failed > 0 {
+		said += fmt.Sprintf(", %d failed", d.count.failed)
+	}
+	if d.count.errors > 0 {
+		said += fmt.Sprintf(", %d could not be decided", d.count.errors)
+	}
+	d.run.Emit(report.Event{Time: time.Now(), Kind: report.Progress, Detail: said})
 }
 
 // promote has the version promoted, all of whose jobs are done.
