@@ -17,7 +17,7 @@ import (
 // clusters are all of them only where there is more than one version: one is not worth
 // connecting to more than one.
 func (r *remotes) candidates(ctx context.Context, n need, many bool) ([]*remote, error) {
-	if r.asked && r.opts.name == "" {
+	if r.polars() {
 		if !many {
 			on, err := r.cluster(ctx, n)
 			return []*remote{on}, err
@@ -37,6 +37,10 @@ func (r *remotes) candidates(ctx context.Context, n need, many bool) ([]*remote,
 	}
 	return fit, nil
 }
+
+// polars tells whether Polar's clusters are used: where Polar was asked for them, and no
+// remote is named.
+func (r *remotes) polars() bool { return r.asked && r.opts.name == "" }
 
 // architectures are what the remote runs, the native one first.
 func (r *remote) architectures() []string {

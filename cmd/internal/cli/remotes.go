@@ -130,7 +130,7 @@ func (r *remotes) arch(ctx context.Context, product string) string {
 	if strings.Count(product, ":") == 3 {
 		return archOf(product)
 	}
-	if r.asked && r.opts.name == "" {
+	if r.polars() {
 		if len(r.clusters) > 0 {
 			return r.clusters[0].Arch
 		}

@@ -16,6 +16,11 @@ import (
 // nobody has named is an error of its images alone.
 func (p *planner) versionJobs(ctx context.Context, chosen []*version) ([]runner.Job, error) {
 	many := len(chosen) > 1
+	if many && !p.remotes.polars() { // what is wrong with a remote is wrong with no version
+		if _, err := p.remotes.lanes(ctx); err != nil {
+			return nil, err
+		}
+	}
 	for _, v := range chosen {
 		if v.err = p.prepare(ctx, v, many); v.err != nil && (v.named || ctx.Err() != nil) {
 			return nil, v.err
