@@ -48,7 +48,22 @@ the running instance, report, and clean up.
 
 A PRODUCT is os:release:arch:variant, or an alias of the feed such as
 debian/bookworm, which the remote's architecture completes. Its newest version in
-the testing channel is tested unless --serial names another.
+the testing channel is tested unless --serial names another. It may also be a pattern
+of these, as 'debian:*:amd64:*': the newest version of each product that it matches.
+--all is every version in the testing channel, or of the products that are named;
+--pending those of them that have something left to pass, or with --promote are only
+to be promoted.
+
+Several images are tested at once. Each goes to that remote of its architecture which has
+the most room: --remote may be repeated, without it all healthy clusters of Polar's are
+used. A remote takes two images for each of its CPUs, one for each 512 MiB of its free
+memory (1.5 GiB where virtual machines are among them), and 12, whichever is least;
+one where it does not tell. --parallel says it instead. A cluster places instances
+by itself, or on the members that --target names.
+
+A remote that is full, does not answer or is too slow gets no new images for a while,
+and after four failures in a row none any more; an image that it could not decide is
+tried once on another. Where none is left, the rest are errors.
 
 The spec is that of --spec; without it, the one in the folder images of the working
 directory that names the image, or else the built-in one: see icepak images list.
@@ -85,8 +100,8 @@ Environment:
   POLAR_ENDPOINT               default of --endpoint
   ICEPAK_PROBE                 default of --probe
   ICEPAK_SERVER_FINGERPRINTS   default of --server-fingerprint
-  ICEPAK_STATE                 a folder for known_clusters (default: icepak in the
-                               user's state folder), see below
+  ICEPAK_STATE                 a folder for known_clusters, see below, and for how long
+                               images took (default: icepak in the user's state folder)
   LXD_CONF, LXC_REMOTE         as the lxc client has them
   GITHUB_STEP_SUMMARY          where --format github appends its summary
 
@@ -98,6 +113,8 @@ first, which is told in a warning and remembered in known_clusters.
 Exit codes: 0 all passed, 1 a check failed, 2 a mistake on the command line or in
 a spec, 3 could not find out, 130 interrupted.`,
 		Example: `  icepak test debian:bookworm:amd64:default --remote rack1 --promote
+  icepak test --pending --promote --remote rack1 --remote rack2
+  icepak test 'debian:*:amd64:*' --shard 2/4 --fail-fast
   icepak test --feed https://images.example.com/feed alpine/3.22
   icepak test --image my-alias --spec spec.yaml --keep failed
   icepak test --path build/ --spec spec.yaml --format junit=report.xml
