@@ -302,3 +302,46 @@ func TestAProductThatCannotBeTestedIsAnErrorOfItsOwn(t *testing.T) {
 		t.Errorf("by its name: exit %d: %s", code, said)
 	}
 }
+
+func TestAClustersMembersAreRemotesOfTheirOwn(t *testing.T) {
+	n := newNight(t)
+	n.second.Members = map[string]string{"n1": "Online", "n22": "Online", "n3": "Offline"}
+	said, code := n.test("--all", "--remote", n.remote2, "--target", "n1", "--target", "n22", "--target", "n3", "--parallel", "2")
+	on := map[string]int{}
+	for _, name := range n.second.Targets() {
+		on[name]++
+	}
+	if code != exitOK || on["n1"]+on["n22"] != 9 || on["n1"] < 2 || on["n22"] < 2 || !strings.Contains(said, "n3 is not online") ||
+		!strings.Contains(said, fmt.Sprintf("\n%s/n22: %d images", n.remote2, on["n22"])) {
+		t.Errorf("exit %d, on %v: %s", code, on, said)
+	}
+	// As the cluster places.
+	if said, code := n.test("debian:*", "--force", "--remote", n.remote2); code != exitOK || !slices.Equal(n.second.Targets()[9:], []string{"", ""}) {
+		t.Errorf("exit %d, on %q: %s", code, n.second.Targets(), said)
+	}
+	if said, code := n.test("--all", "--remote", n.remote2, "--target", "n2"); code != exitUsage || !strings.Contains(said, "did you mean") {
+		t.Errorf("exit %d: %s", code, said)
+	}
+}
+
+func TestAClusterThatPlacesByItselfHasTheRoomOfAllItsMembers(t *testing.T) {
+	s := &fakevm.Server{Members: map[string]string{"n1": "Online", "n22": "Online", "n3": "Offline"}}
+	server, err := lxd.Connect(t.Context(), lxd.Remote{Name: "c", Addr: s.Start(t)}, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	for _, tt := range []struct {
+		target string
+		want   int
+	}{{"", 4 + 6}, {"n22", 6}} {
+		if got, err := (&remote{server: server, target: tt.target}).capacity(t.Context(), false); err != nil || got != tt.want {
+			t.Errorf("%q: %d, %v, want %d", tt.target, got, err, tt.want)
+		}
+	}
+	for member, want := range map[string]string{"": "<nil>", "n1": "<nil>", "n3": "remote c: the member n3 is Offline"} {
+		if err := server.Alive(t.Context(), member); fmt.Sprint(err) != want {
+			t.Errorf("%q: %v", member, err)
+		}
+	}
+}

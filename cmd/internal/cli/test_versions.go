@@ -2,11 +2,13 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
 
+	"github.com/upmaru/icepak/cmd/internal/polar"
 	"github.com/upmaru/icepak/cmd/internal/report"
 	"github.com/upmaru/icepak/cmd/internal/runner"
 	"github.com/upmaru/icepak/spec"
@@ -40,8 +42,8 @@ func (p *planner) versionJobs(ctx context.Context, chosen []*version) ([]runner.
 		if err != nil {
 			jobs = []runner.Job{{Image: report.Image{Product: v.key, Serial: v.serial}, Err: err}}
 		}
-		if p.opts.source.pending && !p.opts.promote && !slices.ContainsFunc(jobs, func(j runner.Job) bool { return j.Nothing == "" }) {
-			continue // it has passed all that it can
+		if p.opts.source.pending && !p.opts.promote && !slices.ContainsFunc(jobs, runner.Job.Pending) {
+			continue
 		}
 		all = append(all, jobs...)
 	}
@@ -110,7 +112,11 @@ func (p *planner) lookAll(ctx context.Context, chosen []*version) error {
 	}
 	looks.Wait()
 	for i, v := range chosen {
-		if errs[i] != nil {
+		var unknown *polar.NotFoundError
+		switch {
+		case errors.As(errs[i], &unknown) && !v.named:
+			v.err = errs[i]
+		case errs[i] != nil:
 			return errs[i]
 		}
 		if v.record == nil {

@@ -82,6 +82,11 @@ type Job struct {
 // settled tells whether nothing is launched for the job.
 func (j Job) settled() bool { return j.Nothing != "" || j.Err != nil }
 
+// Pending tells whether a check of the job is still to pass here, as far as is known.
+func (j Job) Pending() bool {
+	return j.Nothing == "" || slices.ContainsFunc(j.Checks, func(c Check) bool { return c.Unknown && c.Again })
+}
+
 // on returns the job as it is on the remote.
 func (j Job) on(remote string) (Job, error) {
 	if j.Place == nil {
@@ -269,14 +274,16 @@ func (r *Runner) evaluate(ctx context.Context, a *try) {
 	if guest != nil {
 		var fault *ImageFault
 		res.Evidence = []report.Diagnostic{{Name: "probe.log", Text: seen.log.String()}}
-		r.release(ctx, guest, job, res, launched && !errors.As(err, &fault), w)
+		r.release(ctx, guest, a, launched && !errors.As(err, &fault))
 	}
 	w.end()
 }
 
 // release collects evidence of a failure, and deletes the guest or keeps it. alive
 // says that the guest may still answer.
-func (r *Runner) release(ctx context.Context, guest Guest, job Job, res *report.ImageResult, alive bool, w *Watch) {
+func (r *Runner) release(ctx context.Context, guest Guest, a *try, alive bool) {
+	job, res, w := a.job, &a.res, a.watch
+	moves := a.fault != nil && len(job.Remotes) > 1 // then this guest is not the one to look at
 	broken := faulty(res.Verdict) && ctx.Err() == nil
 	if broken {
 		look, cancel := afterwards(ctx)
@@ -285,7 +292,7 @@ func (r *Runner) release(ctx context.Context, guest Guest, job Job, res *report.
 	}
 	clean, cancel := afterwards(ctx)
 	defer cancel()
-	if r.Keep == KeepAlways || r.Keep == KeepFailed && broken {
+	if !moves && (r.Keep == KeepAlways || r.Keep == KeepFailed && broken) {
 		var err error
 		if res.Kept, err = guest.Keep(clean); err != nil {
 			w.Warn(fmt.Sprintf("not cleaned up: %v", err))
