@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -442,7 +443,6 @@ func TestAVersionIsPromotedOnceAndAsSoonAsItsImagesAreDone(t *testing.T) {
 
 // promotions is a tracker that tells of each promotion.
 type promotions struct {
-	tracker
 	mu   sync.Mutex
 	told func()
 }
@@ -550,6 +550,21 @@ func TestAnImageThatNoRemoteCanDoIsTriedTwice(t *testing.T) {
 		sum, _ := f.harvest(t, Runner{}, f.jobs(3, "a", "b", "c"))
 		if count(sum, checks.Pass) != 2 || f.launches() != 4 {
 			t.Errorf("%d passed of %d launches", count(sum, checks.Pass), f.launches())
+		}
+	})
+}
+
+func TestImagesThatWaitCostNoGoroutines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFarm()
+		before, most := runtime.NumGoroutine(), 0
+		_, _ = f.harvest(t, Runner{Parallel: map[string]int{"a": 8}, Emit: func(e report.Event) {
+			if e.Kind == report.StageStarted {
+				most = max(most, runtime.NumGoroutine()-before)
+			}
+		}}, f.jobs(1000, "a"))
+		if most > 8*4 {
+			t.Errorf("%d goroutines for 8 images at once", most)
 		}
 	})
 }
