@@ -139,7 +139,7 @@ func derive(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(ts.Exec("tar", "-C", meta, "-xJf", filepath.Join(from, "incus.tar.xz")))
 	f, err := os.OpenFile(filepath.Join(meta, "metadata.yaml"), os.O_APPEND|os.O_WRONLY, 0)
 	ts.Check(err)
-	_, err = f.WriteString("# derived\n")
+	_, err = f.WriteString("# derived: " + args[1] + "\n")
 	ts.Check(errors.Join(err, f.Close()))
 	ts.Check(ts.Exec("tar", "-C", meta, "-cJf", filepath.Join(to, "incus.tar.xz"), "."))
 }

@@ -169,17 +169,26 @@ var errNoState = errors.New("none of ICEPAK_STATE, XDG_STATE_HOME and HOME is se
 // knownServers is the file where the certificates of clusters are remembered. It has
 // no path where there is no folder for it.
 func knownServers(env *Env) lxd.KnownServers {
-	dir := env.Getenv("ICEPAK_STATE")
-	if state := env.Getenv("XDG_STATE_HOME"); dir == "" && filepath.IsAbs(state) {
-		dir = filepath.Join(state, "icepak")
-	}
-	if home := env.Getenv("HOME"); dir == "" && home != "" {
-		dir = filepath.Join(home, ".local", "state", "icepak")
-	}
+	dir := stateFolder(env)
 	if dir == "" {
 		return lxd.KnownServers{}
 	}
 	return lxd.KnownServers{Path: filepath.Join(dir, "known_clusters")}
+}
+
+// stateFolder is where icepak remembers things between runs; it is empty where there
+// is no place for it.
+func stateFolder(env *Env) string {
+	if dir := env.Getenv("ICEPAK_STATE"); dir != "" {
+		return dir
+	}
+	if state := env.Getenv("XDG_STATE_HOME"); filepath.IsAbs(state) {
+		return filepath.Join(state, "icepak")
+	}
+	if home := env.Getenv("HOME"); home != "" {
+		return filepath.Join(home, ".local", "state", "icepak")
+	}
+	return ""
 }
 
 // clusterID is the cluster that assessments of a run on the remote name. Polar

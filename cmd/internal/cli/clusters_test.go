@@ -79,7 +79,14 @@ func (m *meeting) cluster(t *testing.T, clusters ...polar.Cluster) (*remote, err
 	}
 	t.Cleanup(r.close)
 	r.clusters, r.asked = clusters, true
-	return r.find(t.Context(), need{arch: "amd64"})
+	return first(r.candidates(t.Context(), need{arch: "amd64"}, false))
+}
+
+func first(all []*remote, err error) (*remote, error) {
+	if err != nil {
+		return nil, err
+	}
+	return all[0], nil
 }
 
 func clusterAt(t *testing.T, id int64, endpoint string) polar.Cluster {
@@ -238,7 +245,7 @@ func TestTheClusterIsOneThatFits(t *testing.T) {
 			}
 			defer r.close()
 			r.clusters, r.asked = tt.clusters, true
-			on, err := r.find(t.Context(), tt.need)
+			on, err := first(r.candidates(t.Context(), tt.need, false))
 			got := ""
 			if err != nil {
 				got = err.Error()

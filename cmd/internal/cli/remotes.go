@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -22,6 +21,8 @@ import (
 // remoteOptions say where images are launched.
 type remoteOptions struct {
 	name         string
+	names        []string // of icepak test, which takes several; name is the only one
+	targets      []string // members of the cluster that is the remote
 	project      string
 	clientCert   string
 	clientKey    string
@@ -30,6 +31,17 @@ type remoteOptions struct {
 
 func (o *remoteOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.name, "remote", "", "the LXD `remote`, as the lxc client knows it, or https://host:8443")
+	o.clientFlags(f)
+}
+
+// manyFlags are flags where there may be several remotes.
+func (o *remoteOptions) manyFlags(f *pflag.FlagSet) {
+	f.StringArrayVar(&o.names, "remote", nil, "an LXD `remote`, as the lxc client knows it, or https://host:8443; may be repeated")
+	f.StringArrayVar(&o.targets, "target", nil, "launch on this `member` of the remote, which is a cluster; may be repeated (default: as the cluster places)")
+	o.clientFlags(f)
+}
+
+func (o *remoteOptions) clientFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.clientCert, "client-cert", "", "a client certificate for the remote, a PEM `file`")
 	f.StringVar(&o.clientKey, "client-key", "", "its key, a PEM `file`")
 	o.serverFlags(f)
@@ -68,7 +80,12 @@ type remote struct {
 	name    string
 	addr    string
 	server  *lxd.Server
+	target  string   // the cluster's member, or empty
+	archs   []string // the member's; nil: the server's
 	cleaned bool
+
+	gpus      []lxd.GPU
+	gpusKnown bool
 }
 
 // remotes connects to servers, each once.
@@ -80,6 +97,8 @@ type remotes struct {
 	clusters []polar.Cluster // Polar's; used where no remote is named
 	asked    bool            // whether Polar was asked for them
 	open     map[string]*remote
+	chosen   []*remote       // what lanes returns
+	failed   map[int64]error // of clusters that could not be reached, by id
 }
 
 func newRemotes(env *Env, opts remoteOptions, warn func(string, ...any)) (*remotes, error) {
@@ -90,7 +109,7 @@ func newRemotes(env *Env, opts remoteOptions, warn func(string, ...any)) (*remot
 	if err != nil {
 		return nil, err
 	}
-	return &remotes{env: env, opts: opts, config: config, warn: warn, open: map[string]*remote{}}, nil
+	return &remotes{env: env, opts: opts, config: config, warn: warn, open: map[string]*remote{}, failed: map[int64]error{}}, nil
 }
 
 func (r *remotes) close() {
@@ -111,7 +130,7 @@ func (r *remotes) arch(ctx context.Context, product string) string {
 	if strings.Count(product, ":") == 3 {
 		return archOf(product)
 	}
-	if r.asked && r.opts.name == "" {
+	if r.polars() {
 		if len(r.clusters) > 0 {
 			return r.clusters[0].Arch
 		}
@@ -131,24 +150,13 @@ type need struct {
 	feed string // lxd or incus: whose metadata the feed has
 }
 
-// find returns the remote to launch a version's images on.
-func (r *remotes) find(ctx context.Context, n need) (*remote, error) {
-	if r.asked && r.opts.name == "" {
-		return r.cluster(ctx, n)
-	}
-	on, err := r.named(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if archs := on.server.Architectures(); !slices.Contains(archs, n.arch) {
-		return nil, usagef("%s cannot run %s: it runs %s", on.name, n.arch, strings.Join(archs, ", "))
-	}
-	return on, nil
-}
-
 // named returns the remote that --remote or the lxc client's configuration names.
 func (r *remotes) named(ctx context.Context) (*remote, error) {
-	name := r.opts.name
+	return r.connectNamed(ctx, r.opts.name)
+}
+
+// connectNamed returns a remote by its name; an empty one is the default's.
+func (r *remotes) connectNamed(ctx context.Context, name string) (*remote, error) {
 	if name == "" {
 		name = r.config.DefaultRemote()
 	}
@@ -196,7 +204,9 @@ func (r *remotes) clean(ctx context.Context, on *remote) error {
 	if on.cleaned {
 		return nil
 	}
-	on.cleaned = true
+	for _, same := range r.open { // a cluster's members are one server
+		same.cleaned = same.cleaned || same.server == on.server
+	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	found, err := runner.Leftovers(ctx, on.server, time.Now())
@@ -216,6 +226,17 @@ func (r *remotes) clean(ctx context.Context, on *remote) error {
 // probe returns the probe for the architecture: the one that was named, the
 // embedded one, or this very program.
 func (p *planner) probe(arch string) (runner.Program, error) {
+	if known, ok := p.probes[arch]; ok {
+		return known, nil
+	}
+	program, err := p.findProbe(arch)
+	if err == nil && p.probes != nil {
+		p.probes[arch] = program
+	}
+	return program, err
+}
+
+func (p *planner) findProbe(arch string) (runner.Program, error) {
 	if p.opts.probe != "" {
 		data, err := os.ReadFile(p.opts.probe)
 		if err != nil {

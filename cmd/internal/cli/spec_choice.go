@@ -23,6 +23,8 @@ type specs struct {
 	named *spec.Spec   // --spec; nil where none is named
 	own   []*spec.Spec // of the folder images
 	notes io.Writer    // is told of specs that stand in for built-in ones
+	known []*spec.Spec // the built-in ones, once they were looked at
+	noted string       // the product of which notes was told last: its versions come together
 }
 
 // load reads the named spec, or those of the folder images, at once, so that their
@@ -133,10 +135,13 @@ func (s *specs) forProduct(product string) (*spec.Spec, error) {
 		return s.named, nil
 	}
 	// Which one it is depends on no variable.
-	builtin, err := builtinSpecs(spec.Options{})
-	if err != nil {
-		return nil, err
+	if s.known == nil {
+		var err error
+		if s.known, err = builtinSpecs(spec.Options{}); err != nil {
+			return nil, err
+		}
 	}
+	builtin := s.known
 	opts := s.opts
 	opts.Product = product
 	i := slices.IndexFunc(builtin, func(b *spec.Spec) bool { return b.Match(product) })
@@ -149,7 +154,8 @@ func (s *specs) forProduct(product string) (*spec.Spec, error) {
 	case own == nil:
 		return spec.LoadFS(builtinFiles{}, builtin[i].Path, opts)
 	}
-	if i >= 0 && !sameText(own, builtin[i]) {
+	if i >= 0 && s.noted != product && !sameText(own, builtin[i]) {
+		s.noted = product
 		fmt.Fprintf(s.notes, "%s is tested with %s, not with the built-in spec\n", product, own.Path)
 	}
 	// A pipe, say, cannot be read again.

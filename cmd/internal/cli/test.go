@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -18,6 +19,7 @@ import (
 type testOptions struct {
 	source  sourceOptions
 	remote  remoteOptions
+	many    manyOptions
 	spec    specOptions
 	output  outputOptions
 	checks  []string
@@ -46,7 +48,22 @@ the running instance, report, and clean up.
 
 A PRODUCT is os:release:arch:variant, or an alias of the feed such as
 debian/bookworm, which the remote's architecture completes. Its newest version in
-the testing channel is tested unless --serial names another.
+the testing channel is tested unless --serial names another. It may also be a pattern
+of these, as 'debian:*:amd64:*': the newest version of each product that it matches.
+--all is every version in the testing channel, or of the products that are named;
+--pending those of them that have something left to pass, or with --promote are only
+to be promoted.
+
+Several images are tested at once. Each goes to that remote of its architecture which has
+the most room: --remote may be repeated, without it all healthy clusters of Polar's are
+used. A remote takes two images for each of its CPUs, one for each 512 MiB of its free
+memory (1.5 GiB where virtual machines are among them), and 12, whichever is least;
+one where it does not tell. --parallel says it instead. A cluster places instances
+by itself, or on the members that --target names.
+
+A remote that is full, does not answer or is too slow gets no new images for a while,
+and after four failures in a row none any more; an image that it could not decide is
+tried once on another. Where none is left, the rest are errors.
 
 The spec is that of --spec; without it, the one in the folder images of the working
 directory that names the image, or else the built-in one: see icepak images list.
@@ -83,8 +100,8 @@ Environment:
   POLAR_ENDPOINT               default of --endpoint
   ICEPAK_PROBE                 default of --probe
   ICEPAK_SERVER_FINGERPRINTS   default of --server-fingerprint
-  ICEPAK_STATE                 a folder for known_clusters (default: icepak in the
-                               user's state folder), see below
+  ICEPAK_STATE                 a folder for known_clusters, see below, and for how long
+                               images took (default: icepak in the user's state folder)
   LXD_CONF, LXC_REMOTE         as the lxc client has them
   GITHUB_STEP_SUMMARY          where --format github appends its summary
   OTEL_EXPORTER_OTLP_ENDPOINT  a collector that gets OpenTelemetry traces of the run,
@@ -98,6 +115,8 @@ first, which is told in a warning and remembered in known_clusters.
 Exit codes: 0 all passed, 1 a check failed, 2 a mistake on the command line or in
 a spec, 3 could not find out, 130 interrupted.`,
 		Example: `  icepak test debian:bookworm:amd64:default --remote rack1 --promote
+  icepak test --pending --promote --remote rack1 --remote rack2
+  icepak test 'debian:*:amd64:*' --shard 2/4 --fail-fast
   icepak test --feed https://images.example.com/feed alpine/3.22
   icepak test --image my-alias --spec spec.yaml --keep failed
   icepak test --path build/ --spec spec.yaml --format junit=report.xml
@@ -110,7 +129,8 @@ a spec, 3 could not find out, 130 interrupted.`,
 	}
 	f := cmd.Flags()
 	opts.source.flags(f)
-	opts.remote.flags(f)
+	opts.remote.manyFlags(f)
+	opts.many.flags(f)
 	opts.spec.flags(f)
 	opts.output.flags(f)
 	f.StringSliceVar(&opts.types, "type", nil, "only instances of this `type`: container, virtual-machine")
@@ -159,8 +179,14 @@ func (o *testOptions) validate() error {
 	if o.timeout <= 0 {
 		return usagef("--timeout: want a positive duration, got %s", o.timeout)
 	}
-	if err := o.source.validate(); err != nil {
+	if err := errors.Join(o.source.validate(), o.many.validate()); err != nil {
 		return err
+	}
+	if len(o.remote.names) > 0 {
+		o.remote.name = o.remote.names[0]
+	}
+	if !o.source.fromFeed() && len(o.remote.names)+len(o.remote.targets) > 1 {
+		return usagef("--image, --path, --instance and --local go with a single --remote, and with no --target")
 	}
 	if o.promote && !o.source.tracked() {
 		return usageError{
@@ -195,6 +221,9 @@ func runTest(ctx context.Context, env *Env, opts testOptions) error {
 	var warnings []string
 	p := &planner{env: env, opts: opts, specs: specs, warn: func(format string, args ...any) {
 		w := fmt.Sprintf(format, args...)
+		if slices.Contains(warnings, w) {
+			return
+		}
 		warnings = append(warnings, w)
 		out.emit(report.Event{Kind: report.Warning, Time: time.Now(), Detail: w})
 	}, began: func(run string) {
@@ -205,14 +234,20 @@ func runTest(ctx context.Context, env *Env, opts testOptions) error {
 	if err != nil {
 		return out.abandon(err)
 	}
+	p.expect(jobs)
 	run := &runner.Runner{
 		Emit: out.emit, Keep: runner.Keep(opts.keep), Promote: opts.promote,
+		Parallel: p.parallel(ctx, jobs), FailFast: opts.many.failFast,
 		Artifacts: opts.output.artifacts, Version: env.Version, ID: p.owner.Run,
 	}
 	if p.polar != nil {
 		run.Tracker = p.polar
 	}
+	if p.remotes != nil {
+		run.Alive = p.remotes.alive
+	}
 	sum := run.Run(ctx, jobs)
+	p.learn(sum)
 	sum.Warnings = append(warnings, sum.Warnings...)
 	if err := out.close(sum); err != nil {
 		err = fmt.Errorf("write the report: %w", err)

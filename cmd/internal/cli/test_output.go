@@ -220,8 +220,8 @@ func (o *outputOptions) text(env *Env, w io.Writer) report.TextOptions {
 		Verbose:  o.verbose,
 	}
 	if f, ok := env.Err.(*os.File); ok && opts.Terminal {
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
-			opts.Width = width
+		if width, height, err := term.GetSize(int(f.Fd())); err == nil {
+			opts.Width, opts.Height = width, height
 		}
 	}
 	return opts

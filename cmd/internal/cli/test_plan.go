@@ -33,7 +33,8 @@ type planner struct {
 	remotes *remotes
 	owner   runner.Owner
 	feed    *simplestreams.Feed
-	polar   *polar.Client // nil where Polar is not asked
+	polar   *polar.Client             // nil where Polar is not asked
+	probes  map[string]runner.Program // by architecture; nil: they are not kept
 	warn    func(format string, args ...any)
 	began   func(run string) // told of the run's id
 }
@@ -46,8 +47,9 @@ func (p *planner) close() {
 
 // jobs returns the jobs of the run.
 func (p *planner) jobs(ctx context.Context) ([]runner.Job, error) {
-	p.owner = runner.NewOwner(time.Now().Add(p.opts.timeout*time.Duration(max(1, 2*len(p.opts.source.products))) + time.Hour))
+	p.owner = runner.NewOwner(time.Now())
 	p.began(p.owner.Run)
+	p.probes = map[string]runner.Program{}
 	if p.opts.source.local {
 		return p.localJobs()
 	}
@@ -96,79 +98,23 @@ func (p *planner) productJobs(ctx context.Context) ([]runner.Job, error) {
 	case src.feed == "":
 		p.warn("POLAR_AUTH_TOKEN is not set: results are not posted")
 	}
-	var jobs []runner.Job
-	for _, name := range src.products {
-		if p.opts.readmit {
-			job, err := p.readmit(ctx, name)
-			if err != nil {
-				return nil, err
-			}
-			if job != nil {
-				jobs = append(jobs, *job)
-				continue
-			}
-		}
-		more, err := p.product(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		jobs = append(jobs, more...)
+	chosen, others, err := p.choose(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return jobs, nil
+	jobs, err := p.versionJobs(ctx, chosen)
+	if err == nil && len(jobs)+len(others) == 0 {
+		p.warn("nothing is left to be tested")
+	}
+	return append(others, jobs...), err
 }
 
-// product plans one product: a job for each type of its version.
-func (p *planner) product(ctx context.Context, name string) ([]runner.Job, error) {
-	key, err := p.feed.Resolve(name, p.remotes.arch(ctx, name))
-	if err != nil {
-		return p.absent(ctx, name, err)
-	}
-	serial, err := p.serial(key)
-	if err != nil {
-		return nil, err
-	}
-	if serial == "" {
-		return p.absent(ctx, key, nil)
-	}
-	s, wanted, err := p.specFor(ctx, key)
-	if err != nil {
-		return nil, err
-	}
-	types := wanted.ForTypes(p.feed.Types(key, serial), s)
-	if len(types) == 0 {
-		return nil, usagef("%s %s has no image that is wanted: it has %s", key, serial,
-			strings.Join(p.feed.Types(key, serial), ", "))
-	}
-	remote, err := p.remotes.find(ctx, p.need(key, serial, types))
-	if err != nil {
-		return nil, err
-	}
-	record, err := p.record(ctx, key, serial, remote, s, wanted)
-	if err != nil {
-		return nil, err
-	}
-	var jobs []runner.Job
-	for _, typ := range types {
-		if typ == "virtual-machine" && !remote.server.SupportsVM() {
-			p.warn("%s %s is not tested as a virtual machine: %s runs none", key, serial, remote.name)
-			continue
-		}
-		job, err := p.feedJob(ctx, key, serial, typ, remote, s, wanted, record)
-		if err != nil {
-			return nil, err
-		}
-		jobs = append(jobs, job)
-	}
-	if len(jobs) == 0 {
-		return nil, fmt.Errorf("%s %s: %s runs no virtual machines, and there is no container image", key, serial, remote.name)
-	}
-	return jobs, nil
-}
+// nothingInTesting says why nothing is done for a product.
+const nothingInTesting = "no version is in the testing channel; nothing is launched"
 
 // absent deals with a product that the feed does not list. One that Polar knows
 // has simply nothing in testing.
 func (p *planner) absent(ctx context.Context, name string, unknown error) ([]runner.Job, error) {
-	why := "no version is in the testing channel; nothing is launched"
 	if p.polar != nil && strings.Count(name, ":") == 3 {
 		product, err := p.polar.Product(ctx, simplestreams.Canonical(name))
 		var notThere *polar.NotFoundError
@@ -193,16 +139,21 @@ func (p *planner) absent(ctx context.Context, name string, unknown error) ([]run
 	if unknown != nil {
 		return nil, unknown
 	}
-	return []runner.Job{{Image: report.Image{Product: name}, Nothing: why}}, nil
+	return []runner.Job{{Image: report.Image{Product: name}, Nothing: nothingInTesting}}, nil
+}
+
+// warnHidden warns of versions that LXD does not see.
+func (p *planner) warnHidden(key string) {
+	for _, hidden := range p.feed.Hidden(key) {
+		p.warn("%s %s is left out: LXD sees no version whose serial does not start with a date, as in 20260131", key, hidden)
+	}
 }
 
 // serial is the version's: the one that was asked for, else the newest. It is
 // empty where the product has none.
 func (p *planner) serial(key string) (string, error) {
 	serials := p.feed.Serials(key)
-	for _, hidden := range p.feed.Hidden(key) {
-		p.warn("%s %s is left out: LXD sees no version whose serial does not start with a date, as in 20260131", key, hidden)
-	}
+	p.warnHidden(key)
 	want := p.opts.source.serial
 	switch {
 	case want == "" && len(serials) == 0:
@@ -221,57 +172,57 @@ func (p *planner) serial(key string) (string, error) {
 	}
 }
 
-// record asks Polar what has passed, where Polar is asked at all.
-func (p *planner) record(ctx context.Context, key, serial string, on *remote, s *spec.Spec, w runner.Wanted) (*runner.Record, error) {
-	if p.polar == nil {
-		return nil, nil
-	}
-	product, err := p.polar.Product(ctx, key)
-	if err != nil {
-		return nil, err
-	}
-	cluster, err := p.remotes.clusterID(on, archOf(key))
-	if err != nil {
-		return nil, err
-	}
-	record, err := runner.Look(ctx, p.polar, product, serial, cluster, s, p.feed.Types(key, serial))
-	if err != nil {
-		return nil, err
-	}
-	untracked := slices.DeleteFunc(record.Untracked, func(name string) bool { return len(w.Checks) > 0 && !slices.Contains(w.Checks, name) })
-	if len(untracked) > 0 {
-		p.warn("Polar does not track %s: what comes of it counts here and is not posted", strings.Join(untracked, ", "))
-	}
-	if p.opts.narrow {
-		record.Narrow(w)
-	}
-	return record, nil
-}
-
-// feedJob plans one image of a feed.
-func (p *planner) feedJob(ctx context.Context, key, serial, typ string, on *remote, s *spec.Spec, w runner.Wanted, record *runner.Record) (runner.Job, error) {
-	img, err := p.feed.Image(key, serial, typ)
+// feedJob plans one image of a feed, which may be launched on any of the remotes.
+func (p *planner) feedJob(v *version, typ string, on []*remote) (runner.Job, error) {
+	img, err := p.feed.Image(v.key, v.serial, typ)
 	if err != nil {
 		return runner.Job{}, err
 	}
-	gpus, err := gpusFor(ctx, s, on.server)
-	if err != nil {
-		return runner.Job{}, err
+	at := func(on *remote) (runner.Job, runner.Place) {
+		image := report.Image{Product: v.key, Serial: v.serial, Type: typ, Remote: on.name, Fingerprint: img.Fingerprint}
+		place := p.place(archOf(v.key), typ, "on "+on.name, on.gpusFor(v.spec))
+		return runner.NewJob(image, v.spec, place, v.wanted, v.record, p.opts.timeout), place
 	}
-	image := report.Image{Product: key, Serial: serial, Type: typ, Remote: on.name, Fingerprint: img.Fingerprint}
-	place := p.place(archOf(key), typ, "on "+on.name, gpus)
-	job := runner.NewJob(image, s, place, w, record, p.opts.timeout)
+	job, _ := at(on[0])
 	if job.Nothing != "" {
 		return job, nil
 	}
-	host, err := p.launcher(ctx, on, s, image, place, job.Checks, lxd.Source{Fingerprint: img.Fingerprint, Server: p.feed.URL})
-	if err != nil {
-		return job, err
+	job.Remotes = remoteNames(on)
+	job.Alone = typ == "virtual-machine" && runner.NeedsGPU(v.spec) // it takes a card from its host
+	job.Place = func(name string) (runner.Job, error) {
+		on := p.remotes.open[name]
+		placed, place := at(on)
+		probe, err := p.probe(place.Arch)
+		host := p.host(on, v.spec, placed.Image, place, placed.Checks, lxd.Source{Fingerprint: img.Fingerprint, Server: p.feed.URL}, probe)
+		host.Files = map[string]int64{img.Metadata.FileType: img.Metadata.Size, img.Root.FileType: img.Root.Size}
+		host.Requirements = p.feed.Requirements(v.key)
+		placed.Host = host
+		return placed, err
 	}
-	host.Files = map[string]int64{img.Metadata.FileType: img.Metadata.Size, img.Root.FileType: img.Root.Size}
-	host.Requirements = p.feed.Requirements(key)
-	job.Host = host
 	return job, nil
+}
+
+// ready readies the remotes that images of a feed may be launched on.
+func (p *planner) ready(ctx context.Context, jobs []runner.Job) error {
+	for _, job := range jobs {
+		if job.Place == nil {
+			continue
+		}
+		if _, err := p.probe(archOf(job.Image.Product)); err != nil {
+			return err
+		}
+		for _, name := range job.Remotes {
+			p.clean(ctx, p.remotes.open[name])
+		}
+	}
+	return ctx.Err()
+}
+
+// clean deletes what earlier runs left on the remote.
+func (p *planner) clean(ctx context.Context, on *remote) {
+	if err := p.remotes.clean(ctx, on); err != nil {
+		p.warn("what earlier runs left on %s is not cleaned up: %v", on.name, err)
+	}
 }
 
 // need is what the version asks of the server that it is launched on.
@@ -302,16 +253,21 @@ func (p *planner) launcher(ctx context.Context, on *remote, s *spec.Spec, img re
 	if err != nil {
 		return nil, err
 	}
-	if err := p.remotes.clean(ctx, on); err != nil {
-		p.warn("what earlier runs left on %s is not cleaned up: %v", on.name, err)
-	}
-	req := lxd.Request{Type: place.Type, Source: src, Profiles: s.Instance.Profiles, Config: s.Instance.Config, Devices: s.Instance.Devices}
+	p.clean(ctx, on)
+	return p.host(on, s, img, place, all, src, probe), nil
+}
+
+// host is where an image is launched.
+func (p *planner) host(on *remote, s *spec.Spec, img report.Image, place runner.Place, all []runner.Check, src lxd.Source, probe runner.Program) *runner.Remote {
+	req := lxd.Request{Type: place.Type, Source: src, Profiles: s.Instance.Profiles, Config: s.Instance.Config, Devices: s.Instance.Devices, Target: on.target}
 	runner.AddGPU(&req, on.server.HasExtension, place.GPUs, all)
+	owner := p.owner
+	owner.Until = time.Now().Add(2*p.opts.timeout + time.Hour) // also where its turn comes late
 	return &runner.Remote{
 		Server: on.server, Name: runner.InstanceName(img.Product), Request: req,
-		Owner: p.owner, Keep: runner.Keep(p.opts.keep), Probe: probe,
+		Owner: owner, Keep: runner.Keep(p.opts.keep), Probe: probe,
 		Agent: runner.AgentWait{Limit: time.Duration(runner.ReadyFor(s.Instance.Ready, place.Type).Timeout)},
-	}, nil
+	}
 }
 
 // localJobs plans this machine.

@@ -38,7 +38,7 @@ func (p *planner) readmit(ctx context.Context, key string) (*runner.Job, error) 
 	if job, err := p.promotedAlready(ctx, product.Key, serial); job != nil || err != nil {
 		return job, err
 	}
-	if _, err := p.remotes.find(ctx, need{arch: archOf(key)}); err != nil {
+	if _, err := p.remotes.candidates(ctx, need{arch: archOf(key)}, false); err != nil {
 		return nil, err
 	}
 	refused := p.polar.VersionEvent(ctx, version.ID, polar.Test, "")

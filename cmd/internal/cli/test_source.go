@@ -2,6 +2,8 @@ package cli
 
 import (
 	"cmp"
+	"errors"
+	"path"
 
 	"github.com/spf13/pflag"
 )
@@ -12,6 +14,8 @@ const defaultEndpoint = "https://images.opsmaru.com"
 // sourceOptions say where the images come from.
 type sourceOptions struct {
 	products []string
+	all      bool
+	pending  bool
 	serial   string
 	feed     string
 	image    string
@@ -26,6 +30,8 @@ type sourceOptions struct {
 }
 
 func (o *sourceOptions) flags(f *pflag.FlagSet) {
+	f.BoolVar(&o.all, "all", false, "every version in the testing channel, or of the products that are named")
+	f.BoolVar(&o.pending, "pending", false, "as --all, but only versions of which Polar's record says that something is left to pass")
 	f.StringVar(&o.serial, "serial", "", "the version's `serial` (default: the newest in testing)")
 	f.StringVar(&o.feed, "feed", "", "another simplestreams feed than the testing channel; nothing is posted")
 	f.StringVar(&o.image, "image", "", "an image that is on the remote: `fingerprint` or alias")
@@ -45,7 +51,15 @@ func (o *sourceOptions) fromEnv(env *Env) {
 // tracked tells whether Polar is asked and told: it knows only what is in its
 // testing channel.
 func (o *sourceOptions) tracked() bool {
-	return len(o.products) > 0 && o.feed == "" && o.testing != "" && o.password != ""
+	return (len(o.products) > 0 || o.every()) && o.feed == "" && o.testing != "" && o.password != ""
+}
+
+// every tells whether all of a product's versions are asked for, not only the newest.
+func (o *sourceOptions) every() bool { return o.all || o.pending }
+
+// fromFeed tells whether the images are a feed's.
+func (o *sourceOptions) fromFeed() bool {
+	return o.image == "" && o.path == "" && o.instance == "" && !o.local
 }
 
 func (o *sourceOptions) validate() error {
@@ -58,21 +72,30 @@ func (o *sourceOptions) validate() error {
 	switch {
 	case others > 1:
 		return usagef("--image, --path, --instance and --local exclude one another")
-	case others == 1 && (o.feed != "" || len(o.products) > 0 || o.serial != ""):
-		return usagef("a product, --feed and --serial do not go with --image, --path, --instance or --local")
+	case others == 1 && (o.feed != "" || len(o.products) > 0 || o.serial != "" || o.every()):
+		return usagef("a product, --all, --pending, --feed and --serial do not go with --image, --path, --instance or --local")
 	case others == 1:
 		return nil
-	case len(o.products) == 0:
+	case o.all && o.pending:
+		return usagef("--all and --pending exclude each other")
+	case len(o.products) == 0 && !o.every():
 		return usageError{
 			err:  errNoSource,
 			hint: "name a product such as debian:bookworm:amd64:default, or see icepak test --help for other sources",
 		}
-	case o.serial != "" && len(o.products) > 1:
+	case o.serial != "" && (len(o.products) != 1 || o.every() || isPattern(o.products[0])):
 		return usagef("--serial goes with a single product")
 	case o.feed == "" && o.testing == "":
 		return usageError{
 			err:  errNoFeed,
 			hint: "set TESTING_IMAGE_SERVER to the URL of the testing channel's space, or give --feed",
+		}
+	case o.pending && !o.tracked():
+		return usageError{err: errors.New("--pending needs Polar"), hint: "set POLAR_AUTH_TOKEN and TESTING_IMAGE_SERVER"}
+	}
+	for _, name := range o.products {
+		if _, err := path.Match(name, ""); err != nil {
+			return usagef("%q is no pattern: a bracket is not closed", name)
 		}
 	}
 	return nil

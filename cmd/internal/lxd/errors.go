@@ -3,8 +3,11 @@ package lxd
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
+	"syscall"
 
 	"github.com/canonical/lxd/shared/api"
 )
@@ -126,6 +129,34 @@ func guestError(err error) error {
 func Refused(err error) bool {
 	var failed *operationError
 	return isRefusal(err) || errors.As(err, &failed)
+}
+
+// Full tells whether the server, or the project on it, has no room for one more
+// instance: no space, no memory, or none left of a quota.
+func Full(err error) bool {
+	text := strings.ToLower(err.Error())
+	for _, sign := range []string{
+		"no space left", "disk quota exceeded", "quota exceeded", "not enough space", "insufficient free space", "insufficient space", "out of space",
+		"cannot allocate memory", "not enough memory", "out of memory",
+		"reached maximum number of", "reached maximum aggregate value",
+		"no free ip", "no available dhcp", "too many open files",
+	} {
+		if strings.Contains(text, sign) {
+			return true
+		}
+	}
+	return false
+}
+
+// Unanswered tells whether the server gave no answer, or not all of it.
+func Unanswered(err error) bool {
+	var unreachable *UnreachableError
+	var network net.Error
+	if Refused(err) {
+		return false
+	}
+	return errors.As(err, &unreachable) || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, errLost)
 }
 
 func isNotFound(err error) bool { return api.StatusErrorCheck(err, http.StatusNotFound) }

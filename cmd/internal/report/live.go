@@ -10,14 +10,16 @@ import (
 
 const (
 	liveInterval = 100 * time.Millisecond // at least, between two frames
-	liveRows     = 16                     // a frame must not be higher than the terminal
+	liveRows     = 16                     // of a terminal whose height is not known: a frame must not be higher
 )
 
 // A live display shows what is being worked on, a line an image, at the
 // terminal's last lines. It is erased before anything else is printed.
 type live struct {
 	print func(string)
-	width int // the terminal's columns
+	width int    // the terminal's columns
+	most  int    // lines of a frame
+	total string // how far the whole run has come, or empty
 	rows  []*liveRow
 	shown []string  // the frame on the terminal
 	drawn time.Time // when it was last drawn or erased
@@ -89,10 +91,14 @@ func rewind(n int) string {
 	return fmt.Sprintf("\x1b[%dA\r\x1b[J", n)
 }
 
-func (l *live) frame(now time.Time) []string {
-	var frame []string
+func (l *live) frame(now time.Time) (frame []string) {
+	most := l.most
+	if l.total != "" && len(l.rows) > 0 {
+		most--
+		defer func() { frame = append(frame, fit(l.total, l.width-1)) }()
+	}
 	for i, r := range l.rows {
-		if i == liveRows-1 && len(l.rows) > liveRows {
+		if i == most-1 && len(l.rows) > most {
 			frame = append(frame, fmt.Sprintf("… %d more", len(l.rows)-i))
 			break
 		}

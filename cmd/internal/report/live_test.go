@@ -184,3 +184,38 @@ func TestQuietHasNoLiveLines(t *testing.T) {
 	}
 	s.want(t)
 }
+
+func TestLiveLinesAreNeverMoreThanTheTerminalHas(t *testing.T) {
+	for _, height := range []int{1, 3, 5, 50} {
+		var s screen
+		c := &clock{started}
+		r := liveText(&s, c, TextOptions{Width: 80, Height: height})
+		event(t, r, Event{Kind: Progress, Detail: "0 of 40 images done"})
+		for i := range 40 {
+			image := debian
+			image.Product = fmt.Sprint("p", i)
+			c.advance(time.Second)
+			event(t, r, Event{Kind: StageStarted, Image: &image, Stage: Fetch})
+		}
+		if want := min(41, max(2, height-1)); len(s.lines) != want {
+			t.Errorf("%d lines on a terminal of %d", len(s.lines), height)
+		}
+		if last := s.lines[len(s.lines)-1]; last != "0 of 40 images done" {
+			t.Errorf("the last is %q", last)
+		}
+	}
+}
+
+func TestAnImageThatMovesLeavesItsLine(t *testing.T) {
+	var s screen
+	c := &clock{started}
+	r := liveText(&s, c, TextOptions{Width: 100})
+	event(t, r, Event{Kind: StageStarted, Image: &debian, Stage: Create})
+	c.advance(time.Second)
+	event(t, r, Event{Kind: Moved, Image: &debian, Detail: "rack1 is full"})
+	elsewhere := debian
+	elsewhere.Remote = "rack2"
+	c.advance(time.Second)
+	event(t, r, Event{Kind: StageStarted, Image: &elsewhere, Stage: Create})
+	s.want(t, "warning: rack1 is full", "debian:bookworm:amd64:default 20261122-01 container on rack2  create  0 s")
+}

@@ -34,12 +34,13 @@ const (
 	RunStarted   Kind = "run"      // Run; the first event of all
 	ImageStarted Kind = "image"    // work on the image begins
 	StageStarted Kind = "stage"    // Stage is set
-	Progress     Kind = "progress" // Stage and Percent (0 where unknown), Detail
+	Progress     Kind = "progress" // Stage and Percent (0 where unknown), Detail; without an Image, Detail is of the run
 	CheckStarted Kind = "check"    // Check is set
 	ResultFound  Kind = "result"   // Check and Result
 	CheckDone    Kind = "checked"  // Check and CheckResult
 	Warning      Kind = "warning"  // Detail; Image may be nil
 	ImageDone    Kind = "done"     // ImageResult
+	Moved        Kind = "moved"    // Detail: the remote could not decide the image, which will be tried on another
 )
 
 // A Stage is a part of the work on one image.

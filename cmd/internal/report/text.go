@@ -21,6 +21,7 @@ type TextOptions struct {
 	Quiet    bool // only what failed
 	Verbose  bool // every result
 	Width    int  // the terminal's columns; 80 where zero
+	Height   int  // its lines; zero where they are not known
 	Now      func() time.Time
 }
 
@@ -75,7 +76,10 @@ func newText(out, progress io.Writer, opts TextOptions) *text {
 		redrawn:  make(chan struct{}),
 	}
 	if opts.Terminal && !opts.Quiet {
-		t.live = &live{print: t.progress.print, width: columns}
+		t.live = &live{print: t.progress.print, width: columns, most: liveRows}
+		if opts.Height > 0 {
+			t.live.most = max(2, opts.Height-1) // the cursor has a line too
+		}
 	}
 	return t
 }
@@ -103,6 +107,11 @@ func (t *text) Event(e Event) error {
 	switch e.Kind {
 	case Warning:
 		t.warn(e.Image, e.Detail)
+	case Moved:
+		if t.live != nil && e.Image != nil {
+			t.live.remove(*e.Image)
+		}
+		t.warn(nil, e.Detail)
 	case ImageDone:
 		if e.Done == nil {
 			break
@@ -115,8 +124,11 @@ func (t *text) Event(e Event) error {
 		}
 		t.image(*e.Done)
 	default:
-		if e.Image != nil && !t.opts.Quiet {
+		switch {
+		case e.Image != nil && !t.opts.Quiet:
 			t.work(*e.Image, e)
+		case e.Kind == Progress && t.live != nil:
+			t.live.total = oneLine(e.Detail, lineLimit)
 		}
 	}
 	if t.live != nil {
@@ -243,6 +255,9 @@ func summaryBlock(s Summary, opts TextOptions, look style) string {
 	}
 	if opts.Quiet && !faulty(s.Verdict) && !slices.ContainsFunc(s.Images, untested) {
 		return b.String()
+	}
+	for _, r := range byRemote(s) {
+		fmt.Fprintf(&b, "%s: %s: %s\n", oneLine(r.name, nameLimit), plural(r.images.Total, "image"), strings.Join(r.images.words(), ", "))
 	}
 	b.WriteString(look.paint(s.Verdict, runWord(s)) + ": " + numbers(s) + "\n")
 	return b.String()

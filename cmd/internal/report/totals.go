@@ -1,6 +1,8 @@
 package report
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/upmaru/icepak/checks"
@@ -49,6 +51,34 @@ func Totals(s Summary) Tally {
 		}
 	}
 	return t
+}
+
+// A remoteCount is what a remote's images came to.
+type remoteCount struct {
+	name   string
+	images Count
+}
+
+// byRemote counts the images of each remote that any was launched on, in the order of
+// their names; nothing where there is only one.
+func byRemote(s Summary) []remoteCount {
+	var all []remoteCount
+	for _, image := range s.Images {
+		if image.Remote == "" || len(image.Stages) == 0 {
+			continue
+		}
+		i := slices.IndexFunc(all, func(r remoteCount) bool { return r.name == image.Remote })
+		if i < 0 {
+			i = len(all)
+			all = append(all, remoteCount{name: image.Remote})
+		}
+		all[i].images.add(image.Verdict, false)
+	}
+	if len(all) < 2 {
+		return nil
+	}
+	slices.SortFunc(all, func(a, b remoteCount) int { return cmp.Compare(a.name, b.name) })
+	return all
 }
 
 func (c *Count) add(v checks.Verdict, earlier bool) {

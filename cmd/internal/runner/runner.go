@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/upmaru/icepak/checks"
@@ -63,6 +64,40 @@ type Job struct {
 	Timeout time.Duration // of the whole job
 	// Nothing says why there is nothing to do; the job is then only reported.
 	Nothing string
+	// Err says why the job cannot be begun at all; it is then only reported, as an error.
+	Err error
+
+	// Remotes are those that the image may be launched on, the best first, and Place
+	// makes the job for one of them when it is about to be launched there: Checks and
+	// Host may depend on it. Where there are none, Host is on Image.Remote.
+	Remotes []string
+	Place   func(remote string) (Job, error)
+	// Expected is how long the job may take, or zero: the longest begin first.
+	Expected time.Duration
+	// Alone: no other such job is under way on the same remote, as with a card that
+	// only one guest can have.
+	Alone bool
+}
+
+// settled tells whether nothing is launched for the job.
+func (j Job) settled() bool { return j.Nothing != "" || j.Err != nil }
+
+// Pending tells whether a check of the job is still to pass here, as far as is known.
+func (j Job) Pending() bool {
+	return j.Nothing == "" || slices.ContainsFunc(j.Checks, func(c Check) bool { return c.Unknown && c.Again })
+}
+
+// on returns the job as it is on the remote.
+func (j Job) on(remote string) (Job, error) {
+	if j.Place == nil {
+		return j, nil
+	}
+	placed, err := j.Place(remote)
+	if err != nil {
+		j.Image.Remote = remote
+		return j, err
+	}
+	return placed, nil
 }
 
 // A Check is a check of a job with what is known of it beforehand.
@@ -115,6 +150,14 @@ type Runner struct {
 	Emit    func(report.Event) // told of everything; called from one goroutine at a time
 	Keep    Keep
 	Promote bool
+	// Parallel is how many images are under way at once on a remote, by its name; one
+	// where it says nothing.
+	Parallel map[string]int
+	// Alive asks whether a remote answers. It is asked after what may be its fault, and
+	// from several goroutines. nil: every remote does.
+	Alive func(ctx context.Context, remote string) error
+	// FailFast begins no other image once one has failed.
+	FailFast bool
 	// Artifacts is the folder that evidence of failed images is written to; empty
 	// for none.
 	Artifacts string
@@ -126,18 +169,15 @@ type Runner struct {
 // interrupted: evidence, deletion, posting.
 const cleanUpTime = 2 * time.Minute
 
-// Run carries the jobs out, one after another, and returns what came of them.
-// Where ctx ends, the job under way is cleaned up, and the rest is reported as
-// not done.
+// Run carries the jobs out, as many at once as their remotes take, and returns what
+// came of them, in the order of jobs. What a remote could not decide is tried once on
+// another. Where ctx ends, the jobs under way are cleaned up, and the rest is reported
+// as not done.
 func (r *Runner) Run(ctx context.Context, jobs []Job) report.Summary {
 	sum := report.Summary{Started: time.Now(), Version: r.Version}
-	for _, job := range jobs {
-		res := r.job(ctx, job)
-		sum.Images = append(sum.Images, res)
-	}
-	if r.Promote {
-		sum.Warnings = append(sum.Warnings, r.promote(ctx, jobs, sum.Images)...)
-	}
+	d := newDispatch(r, slices.Clone(jobs))
+	d.carryOut(ctx)
+	sum.Images, sum.Warnings = d.images, d.warnings
 	sum.Verdict = worst(sum.Images)
 	sum.Duration = time.Since(sum.Started)
 	return sum
@@ -157,31 +197,59 @@ func worst(images []report.ImageResult) checks.Verdict {
 	return checks.Pass
 }
 
-// job carries one job out, whatever happens on the way.
-func (r *Runner) job(ctx context.Context, job Job) report.ImageResult {
+// A try is what came of a job on one remote.
+type try struct {
+	job   Job
+	res   report.ImageResult
+	watch *Watch
+	began bool         // something was launched, or was to be
+	fault *RemoteFault // the remote's, where that kept the job from being decided
+}
+
+// try carries a job out as far as its verdicts, and cleans up, whatever happens on
+// the way.
+func (r *Runner) try(ctx context.Context, job Job) *try {
 	w := newWatch(r.Emit, job.Image)
 	w.emit(report.Event{Kind: report.ImageStarted})
-	res := report.ImageResult{Image: job.Image}
+	a := &try{job: job, res: report.ImageResult{Image: job.Image}, watch: w}
 	switch {
 	case ctx.Err() != nil:
-		res.Verdict, res.Reason = checks.Error, "interrupted before it began"
-		res.Checks = undecided(job.Checks, checks.Error, res.Reason)
+		a.undecided(checks.Error, errNotBegun)
+	case job.Err != nil:
+		a.undecided(checks.Error, job.Err)
 	case job.Nothing != "":
-		res.Checks, res.Reason = undecided(job.Checks, checks.Skip, ""), job.Nothing
-		res.Verdict = imageVerdict(res.Checks)
+		a.res.Checks, a.res.Reason = undecided(job.Checks, checks.Skip, ""), job.Nothing
+		a.res.Verdict = imageVerdict(a.res.Checks)
 	default:
-		res = r.evaluate(ctx, job, w)
-		res.Stages = w.stop()
-		r.postReport(ctx, job, res, w)
-		r.keepEvidence(&res, w)
+		a.began = true
+		r.evaluate(ctx, a)
 	}
-	w.emit(report.Event{Kind: report.ImageDone, Done: &res})
-	return res
+	return a
+}
+
+// undecided says that the image was not looked at.
+func (a *try) undecided(v checks.Verdict, why error) {
+	a.res.Verdict, a.res.Reason = v, why.Error()
+	a.res.Checks = undecided(a.job.Checks, v, a.res.Reason)
+}
+
+// finish posts what came of a try that is not repeated, and reports it.
+func (r *Runner) finish(ctx context.Context, a *try) {
+	if a.began {
+		if r.Tracker != nil && a.job.Version != nil && ctx.Err() == nil {
+			a.watch.Begin(report.Post)
+			r.post(ctx, a.job, &a.res, a.watch)
+		}
+		a.res.Stages = a.watch.stop()
+		r.postReport(ctx, a.job, a.res, a.watch)
+		r.keepEvidence(&a.res, a.watch)
+	}
+	a.watch.emit(report.Event{Kind: report.ImageDone, Done: &a.res})
 }
 
 // evaluate launches the image, evaluates its checks, and cleans up.
-func (r *Runner) evaluate(ctx context.Context, job Job, w *Watch) report.ImageResult {
-	res := report.ImageResult{Image: job.Image}
+func (r *Runner) evaluate(ctx context.Context, a *try) {
+	job, w, res := a.job, a.watch, &a.res
 	jobCtx, cancel := context.WithTimeoutCause(ctx, job.Timeout, timeoutError(job.Timeout))
 	defer cancel()
 
@@ -201,22 +269,21 @@ func (r *Runner) evaluate(ctx context.Context, job Job, w *Watch) report.ImageRe
 		err = cause(jobCtx, err)
 	}
 	res.Checks, res.Verdict, res.Reason = seen.verdicts(err)
+	a.fault = r.remoteFault(ctx, *res, err)
 
 	if guest != nil {
 		var fault *ImageFault
 		res.Evidence = []report.Diagnostic{{Name: "probe.log", Text: seen.log.String()}}
-		r.release(ctx, guest, job, &res, launched && !errors.As(err, &fault), w)
+		r.release(ctx, guest, a, launched && !errors.As(err, &fault))
 	}
-	if r.Tracker != nil && job.Version != nil && ctx.Err() == nil {
-		w.Begin(report.Post)
-		r.post(ctx, job, &res, w)
-	}
-	return res
+	w.end()
 }
 
 // release collects evidence of a failure, and deletes the guest or keeps it. alive
 // says that the guest may still answer.
-func (r *Runner) release(ctx context.Context, guest Guest, job Job, res *report.ImageResult, alive bool, w *Watch) {
+func (r *Runner) release(ctx context.Context, guest Guest, a *try, alive bool) {
+	job, res, w := a.job, &a.res, a.watch
+	moves := a.fault != nil && len(job.Remotes) > 1 // then this guest is not the one to look at
 	broken := faulty(res.Verdict) && ctx.Err() == nil
 	if broken {
 		look, cancel := afterwards(ctx)
@@ -225,7 +292,7 @@ func (r *Runner) release(ctx context.Context, guest Guest, job Job, res *report.
 	}
 	clean, cancel := afterwards(ctx)
 	defer cancel()
-	if r.Keep == KeepAlways || r.Keep == KeepFailed && broken {
+	if !moves && (r.Keep == KeepAlways || r.Keep == KeepFailed && broken) {
 		var err error
 		if res.Kept, err = guest.Keep(clean); err != nil {
 			w.Warn(fmt.Sprintf("not cleaned up: %v", err))

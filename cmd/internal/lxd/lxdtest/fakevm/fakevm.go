@@ -6,6 +6,7 @@ package fakevm
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -29,6 +30,7 @@ type Server struct {
 	Driver     string                       // default: lxc | qemu
 	Images     map[string]map[string]string // properties of virtual machines' images, by fingerprint
 	Metadata   map[string]string            // properties that images which are uploaded have
+	Members    map[string]string            // of a cluster, which it then is: their status by name
 
 	Agent      int      // the look that finds the agent first
 	Stops      int      // the look that finds the virtual machine stopped; zero: none
@@ -44,6 +46,7 @@ type Server struct {
 	all   map[string]*instance
 	ops   map[string]*operation
 	made  []api.InstancesPost
+	on    []string // the members that each was to be made on
 	moved []string
 	dead  atomic.Bool
 }
@@ -75,6 +78,13 @@ func (s *Server) Made() []api.InstancesPost {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.made)
+}
+
+// Targets returns the members that instances were to be created on, one each.
+func (s *Server) Targets() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.on)
 }
 
 // Moved returns what instances were told to do: start, stop, restart, delete.
@@ -133,7 +143,11 @@ func (s *Server) routes() http.Handler {
 	}
 	handle("GET /1.0", func(*http.Request) (any, error) { return s.info(), nil })
 	handle("GET /1.0/projects/{name}", func(*http.Request) (any, error) { return struct{}{}, nil })
-	handle("GET /1.0/resources", func(*http.Request) (any, error) { return struct{}{}, nil })
+	handle("GET /1.0/resources", s.resources)
+	handle("GET /1.0/cluster/members", func(*http.Request) (any, error) { return s.members(), nil })
+	handle("GET /1.0/cluster/members/{name}", func(r *http.Request) (any, error) {
+		return api.ClusterMember{ServerName: r.PathValue("name"), Status: s.Members[r.PathValue("name")]}, nil
+	})
 	handle("POST /1.0/images", s.upload)
 	handle("GET /1.0/images/{fingerprint}", s.getImage)
 	handle("DELETE /1.0/images/{fingerprint}", s.deleteImage)
@@ -190,9 +204,30 @@ func (s *Server) answer(w http.ResponseWriter, v any, err error) {
 	_ = json.NewEncoder(w).Encode(body) // a client that is gone
 }
 
+func (s *Server) members() []api.ClusterMember {
+	var all []api.ClusterMember
+	for _, name := range slices.Sorted(maps.Keys(s.Members)) {
+		all = append(all, api.ClusterMember{ServerName: name, Status: s.Members[name], Architecture: "x86_64"})
+	}
+	return all
+}
+
+// resources are those of a member: as many CPUs as its name has letters.
+func (s *Server) resources(r *http.Request) (any, error) {
+	found := api.Resources{}
+	if name := r.URL.Query().Get("target"); name != "" {
+		found.CPU.Total = uint64(len(name))
+		found.Memory.Total = 64 << 30
+	}
+	return found, nil
+}
+
 func (s *Server) info() api.Server {
 	info := api.Server{ServerUntrusted: api.ServerUntrusted{Auth: "trusted", APIVersion: "1.0", APIExtensions: s.Extensions}}
 	info.Environment = api.ServerEnvironment{Server: "lxd", ServerVersion: "5.0.2", Driver: s.Driver, Architectures: []string{"x86_64", "aarch64"}}
+	if info.Environment.ServerClustered = len(s.Members) > 0; len(s.Members) > 0 {
+		info.APIExtensions = append(slices.Clone(info.APIExtensions), "clustering")
+	}
 	if s.Driver == "" {
 		info.Environment.Driver = "lxc | qemu"
 	}

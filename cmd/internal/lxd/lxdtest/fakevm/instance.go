@@ -55,6 +55,7 @@ func (s *Server) create(r *http.Request) (any, error) {
 	}
 	s.all[post.Name] = &instance{post: post, dir: dir, image: image}
 	s.made = append(s.made, post)
+	s.on = append(s.on, r.URL.Query().Get("target"))
 	return s.done(nil), nil
 }
 

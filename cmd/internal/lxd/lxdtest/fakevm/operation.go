@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 
 	"github.com/canonical/lxd/shared/api"
 	"github.com/canonical/lxd/shared/ws"
@@ -175,12 +176,14 @@ func (s *Server) websocket(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// writeProgram writes a file that may be run.
+// writeProgram writes a file that may be run. No other program is begun meanwhile: it
+// would hold the file open for writing until it is executed, and this one could not be.
 func writeProgram(path string, from io.Reader) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o755)
+	data, err := io.ReadAll(from)
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(f, from)
-	return errors.Join(err, f.Close())
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return os.WriteFile(path, data, 0o755)
 }
