@@ -1,8 +1,8 @@
 package report
 
 import (
-	"cmp"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/upmaru/icepak/checks"
@@ -77,7 +77,7 @@ func byRemote(s Summary) []remoteCount {
 	if len(all) < 2 {
 		return nil
 	}
-	slices.SortFunc(all, func(a, b remoteCount) int { return cmp.Compare(a.name, b.name) })
+	sort.Slice(all, func(i, k int) bool { return all[i].name < all[k].name })
 	return all
 }
 

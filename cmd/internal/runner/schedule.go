@@ -1,8 +1,8 @@
 package runner
 
 import (
-	"cmp"
 	"slices"
+	"sort"
 	"time"
 )
 
@@ -68,7 +68,7 @@ func newSchedule(jobs []Job, parallel map[string]int) *schedule {
 		}
 		s.queue = append(s.queue, e)
 	}
-	slices.SortStableFunc(s.queue, func(a, b *entry) int { return cmp.Compare(jobs[b.job].Expected, jobs[a.job].Expected) })
+	sort.SliceStable(s.queue, func(i, k int) bool { return jobs[s.queue[i].job].Expected > jobs[s.queue[k].job].Expected })
 	return s
 }
 
