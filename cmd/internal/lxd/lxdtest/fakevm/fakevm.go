@@ -27,6 +27,7 @@ const Never = 1 << 30
 type Server struct {
 	Extensions []string
 	Driver     string                       // default: lxc | qemu
+	Incus      bool                         // it is one, and no LXD
 	Images     map[string]map[string]string // properties of virtual machines' images, by fingerprint
 	Metadata   map[string]string            // properties that images which are uploaded have
 
@@ -193,6 +194,9 @@ func (s *Server) answer(w http.ResponseWriter, v any, err error) {
 func (s *Server) info() api.Server {
 	info := api.Server{ServerUntrusted: api.ServerUntrusted{Auth: "trusted", APIVersion: "1.0", APIExtensions: s.Extensions}}
 	info.Environment = api.ServerEnvironment{Server: "lxd", ServerVersion: "5.0.2", Driver: s.Driver, Architectures: []string{"x86_64", "aarch64"}}
+	if s.Incus {
+		info.Environment.Server, info.Environment.ServerVersion = "incus", "6.0.4"
+	}
 	if s.Driver == "" {
 		info.Environment.Driver = "lxc | qemu"
 	}
