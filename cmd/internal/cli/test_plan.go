@@ -248,9 +248,10 @@ func (p *planner) record(ctx context.Context, key, serial string, on *remote, s 
 
 // feedJob plans one image of a feed.
 func (p *planner) feedJob(ctx context.Context, key, serial, typ string, on *remote, s *spec.Spec, w runner.Wanted, record *runner.Record) (runner.Job, error) {
-	img, err := p.feed.Image(key, serial, typ)
+	metadata := metadataOf(on.server)
+	img, err := p.feed.ImageFor(metadata, key, serial, typ)
 	if err != nil {
-		return runner.Job{}, err
+		return runner.Job{}, p.unread(err, on, key, serial, typ)
 	}
 	gpus, err := gpusFor(ctx, s, on.server)
 	if err != nil {
@@ -267,9 +268,30 @@ func (p *planner) feedJob(ctx context.Context, key, serial, typ string, on *remo
 		return job, err
 	}
 	host.Files = map[string]int64{img.Metadata.FileType: img.Metadata.Size, img.Root.FileType: img.Root.Size}
-	host.Requirements = p.feed.Requirements(key)
+	host.Requirements = p.feed.Requirements(metadata, key)
 	job.Host = host
 	return job, nil
+}
+
+// metadataOf is the item of image feeds that the server reads.
+func metadataOf(server *lxd.Server) string {
+	if server.IsIncus() {
+		return simplestreams.IncusMetadata
+	}
+	return simplestreams.LXDMetadata
+}
+
+// unread says of an image that is in the feed, but not for the server, that it is a
+// mistake to ask for it there.
+func (p *planner) unread(err error, on *remote, key, serial, typ string) error {
+	other, otherErr := p.feed.Image(key, serial, typ)
+	if otherErr != nil {
+		return err
+	}
+	return usageError{
+		err:  fmt.Errorf("%s does not see %s %s: the feed has only %s, and that server reads %s", on.name, key, serial, other.Metadata.FileType, metadataOf(on.server)),
+		hint: "name the feed for that server, or a remote that is an LXD (lxd.tar.xz) or an Incus (incus.tar.xz)",
+	}
 }
 
 // need is what the version asks of the server that it is launched on.
