@@ -29,7 +29,7 @@ type remoteOptions struct {
 }
 
 func (o *remoteOptions) flags(f *pflag.FlagSet) {
-	f.StringVar(&o.name, "remote", "", "the LXD `remote`, as the lxc client knows it, or https://host:8443")
+	f.StringVar(&o.name, "remote", "", "the LXD or Incus `remote`, as its client knows it, or https://host:8443")
 	f.StringVar(&o.clientCert, "client-cert", "", "a client certificate for the remote, a PEM `file`")
 	f.StringVar(&o.clientKey, "client-key", "", "its key, a PEM `file`")
 	o.serverFlags(f)
@@ -146,23 +146,23 @@ func (r *remotes) find(ctx context.Context, n need) (*remote, error) {
 	return on, nil
 }
 
-// named returns the remote that --remote or the lxc client's configuration names.
+// named returns the remote that --remote or a client's configuration names.
 func (r *remotes) named(ctx context.Context) (*remote, error) {
 	name := r.opts.name
 	if name == "" {
 		name = r.config.DefaultRemote()
 	}
-	if open, ok := r.open[name]; ok {
-		return open, nil
-	}
 	known, err := r.configured(name)
 	if err != nil {
 		return nil, err
 	}
-	return r.connect(ctx, name, known)
+	if open, ok := r.open[known.Name]; ok {
+		return open, nil
+	}
+	return r.connect(ctx, known.Name, known)
 }
 
-// configured returns a remote of the lxc client's, or of an address, with the
+// configured returns a remote of one of the clients, or of an address, with the
 // certificate that was given for it.
 func (r *remotes) configured(name string) (lxd.Remote, error) {
 	known, err := r.config.Remote(name)
