@@ -37,12 +37,15 @@ func TestIncus(t *testing.T) {
 			return setUpIncus(env)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"derive": derive,
-			"exits":  exits,
-			"kill9":  kill,
-			"person": person,
-			"polar":  servePolar,
-			"setenv": setFromFile,
+			"derive":  derive,
+			"exits":   exits,
+			"kill9":   kill,
+			"listen":  listen,
+			"person":  person,
+			"polar":   servePolar,
+			"setenv":  setFromFile,
+			"token":   token,
+			"trusted": trusted,
 		},
 	})
 }
