@@ -31,17 +31,21 @@ $(PROBES): $(EMBEDDED)/icepak-probe-linux-%.zst: FORCE
 FORCE:
 
 .PHONY: setup
-setup: ## ready this machine: packages, Go, LXD, a Debian image
+setup: ## ready this machine: packages, Go, LXD, Incus, a Debian image
 	.ci/setup
 
 .PHONY: test
-test: setup test-quick ## test everything, on a real LXD
+test: setup test-quick ## test everything, on a real LXD and a real Incus
 	go test -race -p 1 -parallel 2 -timeout 20m $(ON_LXD)
 
 .PHONY: test-quick
 test-quick: probes ## test what needs no LXD
 	go vet ./...
 	go test -race $(QUICK)
+
+.PHONY: test-incus
+test-incus: setup ## test what talks to LXD on a real Incus as well
+	ICEPAK_TEST_REMOTE=incus:local go test -race -parallel 1 -timeout 20m ./cmd/internal/lxd
 
 .PHONY: test-images
 test-images: setup probes ## test the built-in specs on good images, and on ones that are broken in many ways

@@ -25,7 +25,7 @@ func icepak(ts *testscript.TestScript, args ...string) *exec.Cmd {
 	}
 	cmd := exec.Command(program, args...)
 	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "LXD_CONF", "LXD_DIR", "LXD_SOCKET", "ICEPAK_POLAR_DATA", "LANG"} {
+	for _, name := range []string{"PATH", "HOME", "LXD_CONF", "LXD_DIR", "LXD_SOCKET", "INCUS_CONF", "INCUS_REMOTE", "INCUS_DIR", "INCUS_SOCKET", "ICEPAK_POLAR_DATA", "LANG"} {
 		if v := ts.Getenv(name); v != "" {
 			cmd.Env = append(cmd.Env, name+"="+v)
 		}

@@ -10,16 +10,17 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// ours is how the clusters' names begin that scripts enrol on this machine's LXD.
+// ours is how the clusters' names begin that scripts enrol on this machine's server: LXD,
+// or what listens at SOCKET.
 const ours = "script-"
 
-// listen has this machine's LXD listen on the network, at ENDPOINT with FINGERPRINT, or
+// listen has this machine's server listen on the network, at ENDPOINT with FINGERPRINT, or
 // nowhere, until the script ends: listen on|off.
 func listen(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 1 || args[0] != "on" && args[0] != "off" {
 		ts.Fatalf("usage: listen on|off")
 	}
-	server, err := lxd.ConnectLXDUnix("", nil)
+	server, err := lxd.ConnectLXDUnix(ts.Getenv("SOCKET"), nil)
 	ts.Check(err)
 	before, _, err := server.GetServer()
 	ts.Check(err)
@@ -46,13 +47,13 @@ func setAddress(server lxd.InstanceServer, address string) error {
 	return server.UpdateServer(put, etag)
 }
 
-// token writes a token for one more client of this machine's LXD, in the script's
+// token writes a token for one more client of this machine's server, in the script's
 // project only: token FILE.
 func token(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: token FILE")
 	}
-	server, err := lxd.ConnectLXDUnix("", nil)
+	server, err := lxd.ConnectLXDUnix(ts.Getenv("SOCKET"), nil)
 	ts.Check(err)
 	op, err := server.CreateCertificateToken(api.CertificatesPost{
 		Name: "icepak-" + ours + "token", Type: api.CertificateTypeClient, Token: true,
@@ -66,10 +67,10 @@ func token(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(add.String()+"\n"), 0o600))
 }
 
-// trusted holds which of the scripts' certificates this machine's LXD trusts, and for
+// trusted holds which of the scripts' certificates this machine's server trusts, and for
 // which project: trusted [NAME[=PROJECT]].... When the script ends, none of them is.
 func trusted(ts *testscript.TestScript, _ bool, args []string) {
-	server, err := lxd.ConnectLXDUnix("", nil)
+	server, err := lxd.ConnectLXDUnix(ts.Getenv("SOCKET"), nil)
 	ts.Check(err)
 	certs, err := server.GetCertificates()
 	ts.Check(err)
@@ -87,6 +88,6 @@ func trusted(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	slices.Sort(got)
 	if !slices.Equal(got, args) {
-		ts.Fatalf("LXD trusts %q, want %q", got, args)
+		ts.Fatalf("the server trusts %q, want %q", got, args)
 	}
 }

@@ -38,7 +38,7 @@ func serveHTTPS(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	config, err := lxd.LoadConfig(os.Getenv)
 	ts.Check(err)
-	local, err := config.Remote("local")
+	local, err := config.Remote("lxc:local")
 	ts.Check(err)
 	socket, err := url.Parse(local.Addr)
 	ts.Check(err)

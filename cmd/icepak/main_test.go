@@ -60,8 +60,11 @@ func TestScripts(t *testing.T) {
 }
 
 // setUp gives a script a home, a remote rack1 and a free port for its Polar.
-func setUp(t *testing.T, env *testscript.Env) error {
-	project, err := lxdtest.NewProject("")
+func setUp(t *testing.T, env *testscript.Env) error { return setUpOn("lxc:local", t, env) }
+
+// setUpOn is setUp with the script's project on another server of this machine.
+func setUpOn(server string, t *testing.T, env *testscript.Env) error {
+	project, err := lxdtest.NewProjectOn(server, "")
 	if err != nil {
 		return fmt.Errorf("%w; .ci/setup readies this machine", err)
 	}

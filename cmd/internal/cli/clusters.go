@@ -24,7 +24,7 @@ func (r *remotes) cluster(ctx context.Context, n need) (*remote, error) {
 		if c.Arch != n.arch {
 			continue
 		}
-		on, err := r.openCluster(ctx, fmt.Sprintf("cluster %d", c.ID), c.Credential.Endpoint,
+		on, err := r.openCluster(ctx, fmt.Sprintf("cluster %d", c.ID), addressOf(c.Type, c.Credential.Endpoint),
 			c.Credential.Certificate, string(c.Credential.PrivateKey))
 		switch {
 		case ctx.Err() != nil:
@@ -70,8 +70,17 @@ func (e noClusterError) Error() string {
 
 var errNoClusters = errors.New("polar lists no healthy cluster, and every result has to name one")
 
+// addressOf is where a cluster of the type is: unix: is another socket with Incus, and
+// where Polar has no certificate for it, the incus client's is shown.
+func addressOf(typ, endpoint string) string {
+	if typ == "incus" {
+		return "incus:" + endpoint
+	}
+	return endpoint
+}
+
 // openCluster connects to a cluster of Polar's, with the certificate that Polar has
-// for it, or where there is none, with the lxc client's.
+// for it, or where there is none, with the client's.
 func (r *remotes) openCluster(ctx context.Context, name, endpoint, cert, key string) (*remote, error) {
 	if open, ok := r.open[name]; ok {
 		return open, nil

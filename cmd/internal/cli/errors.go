@@ -42,6 +42,7 @@ func isUsage(err error) bool {
 		inSpec        spec.Errors
 		unknownCheck  *spec.UnknownCheckError
 		unknownRemote *lxd.UnknownRemoteError
+		twoRemotes    *lxd.AmbiguousRemoteError
 		untrusted     *lxd.UntrustedError
 		forbidden     *lxd.ForbiddenError
 		notOnRemote   *lxd.NotFoundError
@@ -52,7 +53,7 @@ func isUsage(err error) bool {
 		notPushed     *push.RefusedError
 	)
 	return errors.As(err, &usage) || errors.As(err, &inSpec) || errors.As(err, &unknownCheck) ||
-		errors.As(err, &unknownRemote) || errors.As(err, &untrusted) || errors.As(err, &forbidden) || errors.As(err, &notOnRemote) ||
+		errors.As(err, &unknownRemote) || errors.As(err, &twoRemotes) || errors.As(err, &untrusted) || errors.As(err, &forbidden) || errors.As(err, &notOnRemote) ||
 		errors.As(err, &unknown) || errors.As(err, &ambiguous) || errors.As(err, &notInPolar) || errors.As(err, &incomplete) ||
 		errors.As(err, &notPushed) || errors.Is(err, polar.ErrWrongPassword)
 }
@@ -62,6 +63,7 @@ func hintFor(err error) string {
 	var (
 		usage       usageError
 		remote      *lxd.UnknownRemoteError
+		two         *lxd.AmbiguousRemoteError
 		untrusted   *lxd.UntrustedError
 		cert        *lxd.CertificateError
 		unreachable *lxd.UnreachableError
@@ -84,15 +86,18 @@ func hintFor(err error) string {
 		if near := checks.Suggest(remote.Name, remote.Known); near != "" {
 			return fmt.Sprintf("did you mean %q?", near)
 		}
+	case errors.As(err, &two):
+		return fmt.Sprintf("name it lxc:%s or incus:%[1]s", two.Name)
 	case errors.As(err, &changed):
 		return fmt.Sprintf("if the server got a new certificate, remove line %d of %s; if not, somebody else answers in its place",
 			changed.known.Line, changed.file)
 	case errors.As(err, &cert):
 		return fmt.Sprintf("if its fingerprint is right, trust it with --server-fingerprint %s", cert.Fingerprint)
 	case errors.As(err, &untrusted):
-		return fmt.Sprintf("on the server, run: lxc config trust add; then here: lxc remote add %s ADDRESS, or give --client-cert and --client-key", untrusted.Remote)
+		return fmt.Sprintf("on the server, run: lxc config trust add; then here: lxc remote add %s ADDRESS (with Incus, incus instead of lxc), or give --client-cert and --client-key",
+			untrusted.Remote)
 	case errors.As(err, &unreachable):
-		return "is LXD running there, and is this user allowed to use it?"
+		return "is LXD or Incus running there, and is this user allowed to use it?"
 	case errors.As(err, &product) && len(product.Near) > 0:
 		return fmt.Sprintf("did you mean %s?", strings.Join(product.Near, ", "))
 	case errors.As(err, &check) && check.Suggestion != "":

@@ -49,11 +49,11 @@ their own.
 
 With --remote, testers get a certificate of their own: it is made, the server is
 told to trust it, and a connection with it tells what the server is. The server is
-told by whom it trusts already, which is the lxc client of this user; or with
---token by a trust token (lxc config trust add); or with --password by the trust
-password that servers before LXD 6 have. The two are read from ICEPAK_TRUST_TOKEN
-and ICEPAK_TRUST_PASSWORD, or else from standard input. If anything fails, the
-server is told to forget the certificate.
+told by whom it trusts already, which is the lxc or incus client of this user; or
+with --token by a trust token (lxc config trust add, incus config trust add); or with
+--password by the trust password that servers before LXD 6 have. The two are read
+from ICEPAK_TRUST_TOKEN and ICEPAK_TRUST_PASSWORD, or else from standard input. If
+anything fails, the server is told to forget the certificate.
 
 With --project the certificate is good for that LXD project only, which testers
 then have to name with --project as well.`,
@@ -207,7 +207,7 @@ func revokeCluster(ctx context.Context, env *Env, opts remoteOptions, store *pol
 		return err
 	}
 	defer remotes.close()
-	on, err := remotes.openCluster(ctx, c.Name, c.Endpoint, c.Certificate, string(c.PrivateKey))
+	on, err := remotes.openCluster(ctx, c.Name, addressOf(c.Type, c.Endpoint), c.Certificate, string(c.PrivateKey))
 	if err != nil {
 		return err
 	}

@@ -101,7 +101,7 @@ func namedClusters(ctx context.Context, store *polarstore.Store, names []string)
 
 // examine finds out whether a tester could use the cluster.
 func (r *remotes) examine(ctx context.Context, c polarstore.Cluster) error {
-	on, err := r.openCluster(ctx, c.Name, c.Endpoint, c.Certificate, string(c.PrivateKey))
+	on, err := r.openCluster(ctx, c.Name, addressOf(c.Type, c.Endpoint), c.Certificate, string(c.PrivateKey))
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ type enrolOptions struct {
 }
 
 func (o *enrolOptions) flags(f *pflag.FlagSet) {
-	f.StringVar(&o.remote.name, "remote", "", "have this LXD `remote` trust a new certificate: one of the lxc client, or https://host:8443")
+	f.StringVar(&o.remote.name, "remote", "", "have this `remote` trust a new certificate: one of the lxc or the incus client, or https://host:8443")
 	o.remote.serverFlags(f)
 	f.BoolVar(&o.token, "token", false, "with a trust token, which is read")
 	f.BoolVar(&o.password, "password", false, "with the trust password, which is read")
@@ -130,7 +130,7 @@ func newEnrolment(ctx context.Context, env *Env, r *remotes, opts polarClusterAd
 func notOurs(err error) error {
 	var untrusted *lxd.UntrustedError
 	if errors.As(err, &untrusted) {
-		return usageError{err: err, hint: "make a token with lxc config trust add where it is trusted, and give it with --token"}
+		return usageError{err: err, hint: "make a token with lxc (or incus) config trust add where it is trusted, and give it with --token"}
 	}
 	return err
 }
@@ -153,7 +153,7 @@ func (e *enrolment) address(r *remotes, endpoint string) (string, error) {
 	if !strings.HasPrefix(addr, "https://") {
 		return "", usageError{
 			err: errors.New("the server does not listen on the network, and nobody needs a certificate at its socket"),
-			hint: "have it listen with lxc config set core.https_address :8443; or for testers on its machine: icepak polar cluster add " +
+			hint: "have it listen with lxc (or incus) config set core.https_address :8443; or for testers on its machine: icepak polar cluster add " +
 				e.cluster + " --endpoint unix:",
 		}
 	}
@@ -221,7 +221,7 @@ func (e *enrolment) expel(ctx context.Context) {
 	err := e.distrust(ctx)
 	var untrusted *lxd.UntrustedError
 	if err != nil && !errors.As(err, &untrusted) {
-		e.warn("the server may trust the certificate %s still, see lxc config trust list there: %v", e.certificate(), err)
+		e.warn("the server may trust the certificate %s still, see lxc (or incus) config trust list there: %v", e.certificate(), err)
 	}
 }
 

@@ -30,13 +30,13 @@ type remoteOptions struct {
 }
 
 func (o *remoteOptions) flags(f *pflag.FlagSet) {
-	f.StringVar(&o.name, "remote", "", "the LXD `remote`, as the lxc client knows it, or https://host:8443")
+	f.StringVar(&o.name, "remote", "", "the LXD or Incus `remote`, as its client knows it, or https://host:8443")
 	o.clientFlags(f)
 }
 
 // manyFlags are flags where there may be several remotes.
 func (o *remoteOptions) manyFlags(f *pflag.FlagSet) {
-	f.StringArrayVar(&o.names, "remote", nil, "an LXD `remote`, as the lxc client knows it, or https://host:8443; may be repeated")
+	f.StringArrayVar(&o.names, "remote", nil, "an LXD or Incus `remote`, as its client knows it, or https://host:8443; may be repeated")
 	f.StringArrayVar(&o.targets, "target", nil, "launch on this `member` of the remote, which is a cluster; may be repeated (default: as the cluster places)")
 	o.clientFlags(f)
 }
@@ -150,7 +150,7 @@ type need struct {
 	feed string // lxd or incus: whose metadata the feed has
 }
 
-// named returns the remote that --remote or the lxc client's configuration names.
+// named returns the remote that --remote or a client's configuration names.
 func (r *remotes) named(ctx context.Context) (*remote, error) {
 	return r.connectNamed(ctx, r.opts.name)
 }
@@ -160,17 +160,17 @@ func (r *remotes) connectNamed(ctx context.Context, name string) (*remote, error
 	if name == "" {
 		name = r.config.DefaultRemote()
 	}
-	if open, ok := r.open[name]; ok {
-		return open, nil
-	}
 	known, err := r.configured(name)
 	if err != nil {
 		return nil, err
 	}
-	return r.connect(ctx, name, known)
+	if open, ok := r.open[known.Name]; ok {
+		return open, nil
+	}
+	return r.connect(ctx, known.Name, known)
 }
 
-// configured returns a remote of the lxc client's, or of an address, with the
+// configured returns a remote of one of the clients, or of an address, with the
 // certificate that was given for it.
 func (r *remotes) configured(name string) (lxd.Remote, error) {
 	known, err := r.config.Remote(name)

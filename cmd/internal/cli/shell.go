@@ -169,11 +169,12 @@ func (o shellOptions) running(ctx context.Context, on *remote, inst *lxd.Instanc
 	if err != nil || status == "Running" {
 		return err
 	}
-	path := on.name + ":" + inst.Name()
+	client, remote := report.ClientOf(on.name)
+	path := remote + ":" + inst.Name()
 	return usageError{
 		err: fmt.Errorf("%s is %s, and nothing runs in it", inst.Name(), strings.ToLower(status)),
-		hint: fmt.Sprintf("its files: lxc file pull %s/etc/fstab -; what it said: lxc console %s --show-log, lxc info %[2]s --show-log; to start it: lxc start %[2]s",
-			path, path),
+		hint: fmt.Sprintf("its files: %[1]s file pull %[2]s/etc/fstab -; what it said: %[1]s console %[2]s --show-log, %[1]s info %[2]s --show-log; to start it: %[1]s start %[2]s",
+			client, path),
 	}
 }
 

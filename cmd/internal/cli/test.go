@@ -42,9 +42,12 @@ func newTestCommand(env *Env) *cobra.Command {
 	var opts testOptions
 	cmd := &cobra.Command{
 		Use:   "test [PRODUCT...]",
-		Short: "Test images on an LXD remote",
-		Long: `Launch each image once on an LXD remote, evaluate the checks of its spec inside
-the running instance, report, and clean up.
+		Short: "Test images on an LXD or Incus remote",
+		Long: `Launch each image once on an LXD or Incus remote, evaluate the checks of its spec
+inside the running instance, report, and clean up.
+
+A remote is one of the lxc or the incus client's; lxc:NAME and incus:NAME tell apart
+what both have. What is said of LXD here holds for Incus as well.
 
 A PRODUCT is os:release:arch:variant, or an alias of the feed such as
 debian/bookworm, which the remote's architecture completes. Its newest version in
@@ -103,6 +106,8 @@ Environment:
   ICEPAK_STATE                 a folder for known_clusters, see below, and for how long
                                images took (default: icepak in the user's state folder)
   LXD_CONF, LXC_REMOTE         as the lxc client has them
+  INCUS_CONF, INCUS_REMOTE, INCUS_PROJECT
+                               as the incus client has them
   GITHUB_STEP_SUMMARY          where --format github appends its summary
   OTEL_EXPORTER_OTLP_ENDPOINT  a collector that gets OpenTelemetry traces of the run,
                                as http/json; see docs/tracing.md for more variables

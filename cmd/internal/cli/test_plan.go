@@ -172,13 +172,25 @@ func (p *planner) serial(key string) (string, error) {
 	}
 }
 
-// feedJob plans one image of a feed, which may be launched on any of the remotes.
+// feedJob plans one image of a feed, which may be launched on any of the remotes that
+// see it there.
 func (p *planner) feedJob(v *version, typ string, on []*remote) (runner.Job, error) {
-	img, err := p.feed.Image(v.key, v.serial, typ)
-	if err != nil {
-		return runner.Job{}, err
+	images := map[string]simplestreams.Image{} // LXD and Incus see different ones
+	var unseen error
+	on = slices.DeleteFunc(slices.Clone(on), func(r *remote) bool {
+		img, err := p.feed.ImageFor(metadataOf(r.server), v.key, v.serial, typ)
+		if err != nil {
+			unseen = p.unread(err, r, v.key, v.serial, typ)
+			return true
+		}
+		images[r.name] = img
+		return false
+	})
+	if len(on) == 0 {
+		return runner.Job{}, unseen
 	}
 	at := func(on *remote) (runner.Job, runner.Place) {
+		img := images[on.name]
 		image := report.Image{Product: v.key, Serial: v.serial, Type: typ, Remote: on.name, Fingerprint: img.Fingerprint}
 		place := p.place(archOf(v.key), typ, "on "+on.name, on.gpusFor(v.spec))
 		return runner.NewJob(image, v.spec, place, v.wanted, v.record, p.opts.timeout), place
@@ -191,11 +203,12 @@ func (p *planner) feedJob(v *version, typ string, on []*remote) (runner.Job, err
 	job.Alone = typ == "virtual-machine" && runner.NeedsGPU(v.spec) // it takes a card from its host
 	job.Place = func(name string) (runner.Job, error) {
 		on := p.remotes.open[name]
+		img, metadata := images[name], metadataOf(on.server)
 		placed, place := at(on)
 		probe, err := p.probe(place.Arch)
 		host := p.host(on, v.spec, placed.Image, place, placed.Checks, lxd.Source{Fingerprint: img.Fingerprint, Server: p.feed.URL}, probe)
 		host.Files = map[string]int64{img.Metadata.FileType: img.Metadata.Size, img.Root.FileType: img.Root.Size}
-		host.Requirements = p.feed.Requirements(v.key)
+		host.Requirements = p.feed.Requirements(metadata, v.key)
 		placed.Host = host
 		return placed, err
 	}
@@ -222,6 +235,27 @@ func (p *planner) ready(ctx context.Context, jobs []runner.Job) error {
 func (p *planner) clean(ctx context.Context, on *remote) {
 	if err := p.remotes.clean(ctx, on); err != nil {
 		p.warn("what earlier runs left on %s is not cleaned up: %v", on.name, err)
+	}
+}
+
+// metadataOf is the item of image feeds that the server reads.
+func metadataOf(server *lxd.Server) string {
+	if server.IsIncus() {
+		return simplestreams.IncusMetadata
+	}
+	return simplestreams.LXDMetadata
+}
+
+// unread says of an image that is in the feed, but not for the server, that it is a
+// mistake to ask for it there.
+func (p *planner) unread(err error, on *remote, key, serial, typ string) error {
+	other, otherErr := p.feed.Image(key, serial, typ)
+	if otherErr != nil {
+		return err
+	}
+	return usageError{
+		err:  fmt.Errorf("%s does not see %s %s: the feed has only %s, and that server reads %s", on.name, key, serial, other.Metadata.FileType, metadataOf(on.server)),
+		hint: "name the feed for that server, or a remote that is an LXD (lxd.tar.xz) or an Incus (incus.tar.xz)",
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	client "github.com/canonical/lxd/client"
@@ -104,13 +105,28 @@ type transporter struct {
 	websockets bool
 }
 
+// The headers that tell of a file, as LXD has them and as Incus has.
+const lxdHeader, incusHeader = "X-Lxd-", "X-Incus-"
+
+// also gives the headers that begin so a second name. What has that name stays.
+func also(h http.Header, from, to string) {
+	for name, values := range h {
+		if rest, ok := strings.CutPrefix(name, from); ok && h[to+rest] == nil {
+			h[to+rest] = values
+		}
+	}
+}
+
 // RoundTrip sends a request. Answers are bounded, and all but files are read at
 // once, because the library does not close each of them.
 func (t *transporter) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := t.shared.RoundTrip(req.WithContext(t.ctx))
+	req = req.Clone(t.ctx)
+	also(req.Header, lxdHeader, incusHeader)
+	resp, err := t.shared.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}
+	also(resp.Header, incusHeader, lxdHeader)
 	body := io.LimitReader(resp.Body, maxAnswer)
 	if resp.StatusCode == http.StatusOK && resp.Header.Get("Content-Type") == "application/octet-stream" {
 		resp.Body = struct {

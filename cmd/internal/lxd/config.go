@@ -4,25 +4,22 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"gopkg.in/yaml.v3"
 )
 
 // A Remote is a server and how to get its trust.
 type Remote struct {
-	Name     string
+	Name     string // as it was asked for; of the incus client's, incus:NAME
 	Addr     string // unix:///path, unix:/path or https://host:port
 	Project  string // empty: the server's default
 	AuthType string // tls or empty; oidc is not supported
 	Public   bool   // serves images only
-	Protocol string // lxd, or simplestreams
+	Protocol string // lxd, incus, or simplestreams
 
 	ClientCert   []byte   // PEM
 	ClientKey    []byte   // PEM
@@ -30,130 +27,79 @@ type Remote struct {
 	Fingerprints []string // sha256, in hex, of server certificates that are trusted
 }
 
-// A Config is what LXD's own client has configured on this machine.
+// A Config is what LXD's own client and Incus's have configured on this machine.
+//
+// A name is one of the remotes of either. Where both have it, for different servers,
+// lxc:NAME and incus:NAME tell them apart; only local is LXD's where there is one on
+// this machine, and else Incus's.
 type Config struct {
-	env      func(string) string
-	dir      string // the folder of the user's config.yml
-	standard string // the default remote's name
-	remotes  map[string]remoteEntry
+	clients []*clientConfig // lxc's, which goes first, and incus's
 }
 
-// A remoteEntry is a remote in config.yml.
-type remoteEntry struct {
-	Addr     string `yaml:"addr"`
-	Project  string `yaml:"project"`
-	AuthType string `yaml:"auth_type"`
-	Public   bool   `yaml:"public"`
-	Protocol string `yaml:"protocol"`
-
-	dir string // that has servercerts
-}
-
-// builtin returns the remotes that LXD's client has without any configuration.
-func builtin() map[string]remoteEntry {
-	images := func(addr string) remoteEntry {
-		return remoteEntry{Addr: addr, Public: true, Protocol: "simplestreams"}
-	}
-	return map[string]remoteEntry{
-		"local":                {Addr: "unix://"},
-		"images":               images("https://images.lxd.canonical.com"),
-		"ubuntu":               images("https://cloud-images.ubuntu.com/releases"),
-		"ubuntu-daily":         images("https://cloud-images.ubuntu.com/daily"),
-		"ubuntu-minimal":       images("https://cloud-images.ubuntu.com/minimal/releases"),
-		"ubuntu-minimal-daily": images("https://cloud-images.ubuntu.com/minimal/daily"),
-	}
-}
-
-// LoadConfig reads the remotes of LXD's client: the machine's, then the
-// user's over them. Files that are not there are no error.
+// LoadConfig reads the remotes of both clients: the machine's, then the user's over
+// them. Files that are not there are no error.
 func LoadConfig(env func(string) string) (*Config, error) {
-	c := &Config{env: env, dir: userDir(env), standard: "local", remotes: builtin()}
-	global := env("LXD_GLOBAL_CONF")
-	if global == "" {
-		global = "/etc/lxd"
-	}
-	for _, dir := range []string{global, c.dir} {
-		if err := c.read(dir); err != nil {
-			return nil, err
-		}
-	}
-	if name := env("LXC_REMOTE"); name != "" {
-		c.standard = name
-	}
-	return c, nil
-}
-
-// userDir returns the folder of the user's configuration, or nothing.
-func userDir(env func(string) string) string {
-	if dir := env("LXD_CONF"); dir != "" {
-		return dir
-	}
-	home := env("HOME")
-	if home == "" {
-		return ""
-	}
-	dirs := []string{filepath.Join(home, ".config/lxc"), filepath.Join(home, "snap/lxd/common/config")}
-	for _, dir := range dirs {
-		if _, err := os.Stat(filepath.Join(dir, "config.yml")); err == nil {
-			return dir
-		}
-	}
-	return dirs[0]
-}
-
-func (c *Config) read(dir string) error {
-	if dir == "" {
-		return nil
-	}
-	path := filepath.Join(dir, "config.yml")
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
+	lxc, err := lxcConfig(env)
 	if err != nil {
-		return fmt.Errorf("LXD's client configuration: %w", err)
+		return nil, err
 	}
-	var file struct {
-		Default string                 `yaml:"default-remote"`
-		Remotes map[string]remoteEntry `yaml:"remotes"`
+	incus, err := incusConfig(env)
+	if err != nil {
+		return nil, err
 	}
-	if err := yaml.Unmarshal(data, &file); err != nil {
-		return fmt.Errorf("LXD's client configuration %s: %w", path, err)
-	}
-	if file.Default != "" {
-		c.standard = file.Default
-	}
-	for name, entry := range file.Remotes {
-		entry.dir = dir
-		c.remotes[name] = entry
-	}
-	return nil
+	return &Config{[]*clientConfig{lxc, incus}}, nil
 }
 
-// DefaultRemote returns the name of the remote that is used where none is named.
-func (c *Config) DefaultRemote() string { return c.standard }
+// DefaultRemote returns the name of the remote that is used where none is named: the
+// one that LXC_REMOTE or INCUS_REMOTE names, or else the lxc client's default, unless
+// that is a server on this machine which is not there, or else the incus client's.
+func (c *Config) DefaultRemote() string {
+	for _, client := range c.clients {
+		if client.asked != "" {
+			return c.nameOf(client, client.asked)
+		}
+	}
+	for _, client := range c.clients {
+		if client.here || !client.remotes[client.standard].isLocal() {
+			return c.nameOf(client, client.standard)
+		}
+	}
+	return "local"
+}
+
+// nameOf returns the name by which Remote finds a client's remote: its own, or where
+// that is another client's too, with the client's before it.
+func (c *Config) nameOf(client *clientConfig, name string) string {
+	found, err := c.find(name)
+	var ambiguous *AmbiguousRemoteError
+	if errors.As(err, &ambiguous) || err == nil && found.client != client {
+		return client.name + ":" + name
+	}
+	return name
+}
 
 // Remote returns the remote of that name. The name may also be an address:
-// https://host:8443 or unix:/path. An unknown name gives an *UnknownRemoteError.
+// https://host:8443 or unix:/path. An unknown name gives an *UnknownRemoteError, one
+// that is two servers' an *AmbiguousRemoteError.
 func (c *Config) Remote(name string) (Remote, error) {
 	if name == "" {
-		name = c.standard
+		name = c.DefaultRemote()
 	}
-	entry, ok := c.remotes[strings.TrimSuffix(name, ":")]
-	switch {
-	case ok:
+	found, err := c.find(name)
+	if err != nil {
+		return Remote{}, err
+	}
+	if found.named {
 		name = strings.TrimSuffix(name, ":")
-	case strings.HasPrefix(name, "https://"), strings.HasPrefix(name, "unix:"):
-		entry = remoteEntry{Addr: adHoc(name)}
-	default:
-		return Remote{}, &UnknownRemoteError{name, slices.Sorted(maps.Keys(c.remotes))}
+		if found.client.name == "incus" && name == found.name {
+			name = "incus:" + name // for who reads it, and to find it again
+		}
 	}
-	if entry.Public || entry.Protocol == "simplestreams" {
+	if found.entry.imagesOnly() {
 		return Remote{}, fmt.Errorf("remote %s only serves images: nothing can be launched on it", name)
 	}
-	r := Remote{Name: name, Project: entry.Project, AuthType: entry.AuthType, Protocol: entry.Protocol}
-	var err error
-	if r.Addr, err = c.address(entry.Addr); err != nil {
+	r := Remote{Name: name, Project: found.entry.Project, AuthType: found.entry.AuthType, Protocol: found.entry.Protocol}
+	if r.Addr, err = found.address(); err != nil {
 		return Remote{}, fmt.Errorf("remote %s: %w", name, err)
 	}
 	if strings.HasPrefix(r.Addr, "unix:") {
@@ -164,9 +110,9 @@ func (c *Config) Remote(name string) (Remote, error) {
 		dir  string
 		name string
 	}{
-		{&r.ClientCert, c.dir, "client.crt"},
-		{&r.ClientKey, c.dir, "client.key"},
-		{&r.ServerCert, entry.dir, "servercerts/" + name + ".crt"},
+		{&r.ClientCert, found.client.dir, "client.crt"},
+		{&r.ClientKey, found.client.dir, "client.key"},
+		{&r.ServerCert, found.entry.dir, "servercerts/" + found.name + ".crt"},
 	} {
 		if f.dir == "" {
 			continue
@@ -176,6 +122,93 @@ func (c *Config) Remote(name string) (Remote, error) {
 		}
 	}
 	return r, nil
+}
+
+// A finding is a remote of one client's, or an address that it may be at.
+type finding struct {
+	client *clientConfig
+	name   string // as the client has it
+	named  bool   // it has it
+	entry  remoteEntry
+}
+
+// find finds the remote of that name, or address.
+func (c *Config) find(name string) (finding, error) {
+	var found []finding
+	clients, bare := c.whose(name)
+	for _, client := range clients {
+		own := strings.TrimSuffix(bare, ":")
+		if entry, ok := client.remotes[own]; ok {
+			found = append(found, finding{client, own, true, entry})
+		}
+	}
+	if len(found) == 0 && (strings.HasPrefix(bare, "https://") || strings.HasPrefix(bare, "unix:")) {
+		for _, client := range clients {
+			found = append(found, finding{client: client, name: bare, entry: remoteEntry{Addr: adHoc(bare)}})
+		}
+	}
+	if len(found) == 0 {
+		return finding{}, &UnknownRemoteError{name, names(clients)}
+	}
+	return choose(found)
+}
+
+// whose returns the clients that a name may be of, and the name without the client's
+// that may stand before it.
+func (c *Config) whose(name string) ([]*clientConfig, string) {
+	for _, client := range c.clients {
+		if bare, ok := strings.CutPrefix(name, client.name+":"); ok && bare != "" {
+			return []*clientConfig{client}, bare
+		}
+	}
+	return c.clients, name
+}
+
+// names are those that could have been meant, as they would have to be written.
+func names(clients []*clientConfig) []string {
+	var names []string
+	for _, client := range clients {
+		for name := range client.remotes {
+			if len(clients) == 1 {
+				name = client.name + ":" + name
+			}
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// choose chooses one of what both clients have by the same name.
+func choose(found []finding) (finding, error) {
+	first := found[0]
+	servers := slices.DeleteFunc(slices.Clone(found), func(f finding) bool { return f.entry.imagesOnly() })
+	if len(servers) > 0 {
+		first = servers[0]
+	}
+	if len(servers) < 2 {
+		return first, nil
+	}
+	second := servers[1]
+	switch {
+	case first.entry.isLocal() && second.entry.isLocal():
+		if !first.client.here && second.client.here {
+			return second, nil
+		}
+		return first, nil
+	case !first.named: // an address, where the one is trusted who has a certificate
+		if !first.hasCertificate() && second.hasCertificate() {
+			return second, nil
+		}
+		return first, nil
+	case first.entry.Addr == second.entry.Addr && first.entry.Project == second.entry.Project:
+		return first, nil
+	}
+	return finding{}, &AmbiguousRemoteError{Name: first.name, LXC: first.entry.Addr, Incus: second.entry.Addr}
+}
+
+func (f finding) hasCertificate() bool {
+	return f.client.dir != "" && isThere(filepath.Join(f.client.dir, "client.crt"))
 }
 
 // adHoc completes an address that a person gave, with LXD's port.
@@ -189,10 +222,11 @@ func adHoc(addr string) string {
 }
 
 // address checks a configured address and completes that of a socket.
-func (c *Config) address(addr string) (string, error) {
+func (f finding) address() (string, error) {
+	addr := f.entry.Addr
 	if path, ok := socketPath(addr); ok {
 		if path == "" {
-			path = c.socket()
+			path = f.client.socket
 		}
 		if !filepath.IsAbs(path) {
 			return "", fmt.Errorf("want a socket such as unix:/path, got %q", addr)
@@ -210,19 +244,4 @@ func (c *Config) address(addr string) (string, error) {
 func socketPath(addr string) (string, bool) {
 	path, ok := strings.CutPrefix(addr, "unix:")
 	return strings.TrimPrefix(path, "//"), ok
-}
-
-// socket returns the path of this machine's server.
-func (c *Config) socket() string {
-	if path := c.env("LXD_SOCKET"); path != "" {
-		return path
-	}
-	if dir := c.env("LXD_DIR"); dir != "" {
-		return filepath.Join(dir, "unix.socket")
-	}
-	const snap = "/var/snap/lxd/common/lxd/unix.socket"
-	if _, err := os.Stat(snap); err == nil {
-		return snap
-	}
-	return "/var/lib/lxd/unix.socket"
 }

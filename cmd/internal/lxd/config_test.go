@@ -18,7 +18,7 @@ func environment(vars ...string) func(string) string {
 				return value
 			}
 		}
-		return map[string]string{"LXD_GLOBAL_CONF": "testdata/nosuch"}[name]
+		return map[string]string{"LXD_GLOBAL_CONF": "testdata/nosuch", "INCUS_GLOBAL_CONF": "testdata/nosuch"}[name]
 	}
 }
 
@@ -33,6 +33,8 @@ func load(t *testing.T, vars ...string) *Config {
 
 func TestRemote(t *testing.T) {
 	all := []string{"LXD_CONF=testdata/user", "LXD_GLOBAL_CONF=testdata/global"}
+	incus := []string{"INCUS_CONF=testdata/incus"}
+	both := slices.Clip(slices.Concat(all, incus))
 	cert, key := []byte("user certificate\n"), []byte("user key\n")
 	tests := []struct {
 		name string
@@ -53,6 +55,30 @@ func TestRemote(t *testing.T) {
 		{"", []string{"LXD_SOCKET=/s"}, Remote{Name: "local", Addr: "unix:///s"}},
 		{"local", append(all, "LXD_DIR=/var/other"), Remote{Name: "local", Addr: "unix:///var/other/unix.socket"}},
 		{"", append(all, "LXC_REMOTE=socket"), Remote{Name: "socket", Addr: "unix:///run/lxd.socket"}},
+		{"bench", incus, Remote{Name: "incus:bench", Addr: "https://bench.example.com:8443", Project: "lab", Protocol: "incus",
+			ClientCert: []byte("incus certificate\n"), ClientKey: []byte("incus key\n"), ServerCert: []byte("bench server\n")}},
+		{"bench", append(incus, "INCUS_PROJECT=other"), Remote{Name: "incus:bench", Addr: "https://bench.example.com:8443", Project: "other", Protocol: "incus",
+			ClientCert: []byte("incus certificate\n"), ClientKey: []byte("incus key\n"), ServerCert: []byte("bench server\n")}},
+		{"incus:bench", incus, Remote{Name: "incus:bench", Addr: "https://bench.example.com:8443", Project: "lab", Protocol: "incus",
+			ClientCert: []byte("incus certificate\n"), ClientKey: []byte("incus key\n"), ServerCert: []byte("bench server\n")}},
+		{"lxc:rack1", both, Remote{Name: "lxc:rack1", Addr: "https://rack1.example.com:8443", Project: "testing", AuthType: "tls", Protocol: "lxd",
+			ClientCert: cert, ClientKey: key, ServerCert: []byte("rack1 server\n")}},
+		{"incus:rack1:", both, Remote{Name: "incus:rack1", Addr: "https://other.example.com:8443", Protocol: "incus",
+			ClientCert: []byte("incus certificate\n"), ClientKey: []byte("incus key\n")}},
+		{"socket", both, Remote{Name: "socket", Addr: "unix:///run/lxd.socket"}},                       // the same for both
+		{"open", both, Remote{Name: "incus:open", Addr: "unix:///run/open.socket", Protocol: "incus"}}, // lxc's serves images only
+		{"", append(both, "INCUS_REMOTE=rack1"), Remote{Name: "incus:rack1", Addr: "https://other.example.com:8443", Protocol: "incus",
+			ClientCert: []byte("incus certificate\n"), ClientKey: []byte("incus key\n")}},
+		{"", append(both, "LXC_REMOTE=rack1", "INCUS_REMOTE=bench"), Remote{Name: "lxc:rack1", Addr: "https://rack1.example.com:8443", Project: "testing",
+			AuthType: "tls", Protocol: "lxd", ClientCert: cert, ClientKey: key, ServerCert: []byte("rack1 server\n")}},
+		{"local", []string{"INCUS_SOCKET=/i", "LXD_DIR=/l"}, Remote{Name: "local", Addr: "unix:///l/unix.socket"}},
+		{"incus:local", []string{"INCUS_SOCKET=/i", "LXD_DIR=/l"}, Remote{Name: "incus:local", Addr: "unix:///i"}},
+		{"incus:unix:", []string{"INCUS_DIR=/i", "LXD_DIR=/l"}, Remote{Name: "incus:unix:", Addr: "unix:///i/unix.socket"}},
+		{"https://new.example.com", incus, Remote{Name: "https://new.example.com", Addr: "https://new.example.com:8443",
+			ClientCert: []byte("incus certificate\n"), ClientKey: []byte("incus key\n")}},
+		{"https://new.example.com", both, Remote{Name: "https://new.example.com", Addr: "https://new.example.com:8443", ClientCert: cert, ClientKey: key}},
+		{"incus:https://new.example.com", both, Remote{Name: "incus:https://new.example.com", Addr: "https://new.example.com:8443",
+			ClientCert: []byte("incus certificate\n"), ClientKey: []byte("incus key\n")}},
 		{"https://a.example.com:1", nil, Remote{Name: "https://a.example.com:1", Addr: "https://a.example.com:1"}},
 	}
 	for _, test := range tests {
@@ -87,6 +113,86 @@ func TestRemoteRefused(t *testing.T) {
 	var unknown *UnknownRemoteError
 	if _, err := c.Remote("rack2"); !errors.As(err, &unknown) || unknown.Name != "rack2" || !slices.Contains(unknown.Known, "rack1") || !slices.IsSorted(unknown.Known) {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestANameOfBothClientsForTwoServersIsRefused(t *testing.T) {
+	c := load(t, "LXD_CONF=testdata/user", "INCUS_CONF=testdata/incus")
+	var ambiguous *AmbiguousRemoteError
+	_, err := c.Remote("rack1")
+	if !errors.As(err, &ambiguous) || *ambiguous != (AmbiguousRemoteError{"rack1", "https://rack1.example.com:8443", "https://other.example.com:8443"}) {
+		t.Errorf("got %v", err)
+	}
+	var unknown *UnknownRemoteError
+	if _, err := c.Remote("incus:rack2"); !errors.As(err, &unknown) || !slices.Contains(unknown.Known, "incus:rack1") || slices.Contains(unknown.Known, "incus:shared") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := c.Remote("images"); err == nil || err.Error() != "remote images only serves images: nothing can be launched on it" {
+		t.Errorf("got %v", err)
+	}
+}
+
+// On a machine with one of the two servers, local is that one, and so is the default.
+func TestLocalIsTheServerThatIsThere(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		lxd, incus bool
+		want       string
+	}{
+		{"only LXD", true, false, "unix:///lxd"},
+		{"only Incus", false, true, "unix:///incus"},
+		{"both", true, true, "unix:///lxd"},
+		{"neither", false, false, "unix:///lxd"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			local := func() map[string]remoteEntry { return map[string]remoteEntry{"local": {Addr: "unix://"}} }
+			c := &Config{[]*clientConfig{
+				{name: "lxc", standard: "local", remotes: local(), socket: "/lxd", here: tt.lxd},
+				{name: "incus", standard: "local", remotes: local(), socket: "/incus", here: tt.incus},
+			}}
+			for _, name := range []string{"", "local", "local:", "unix:"} {
+				if r, err := c.Remote(name); err != nil || r.Addr != tt.want {
+					t.Errorf("%q: %+v, %v", name, r, err)
+				}
+			}
+		})
+	}
+}
+
+// Who moved to Incus may still have what the lxc client has written for a start.
+func TestDefaultRemoteIsNoServerThatIsNotThere(t *testing.T) {
+	for here, want := range map[bool]string{true: "local", false: "bench"} {
+		c := &Config{[]*clientConfig{
+			{name: "lxc", standard: "local", remotes: map[string]remoteEntry{"local": {Addr: "unix://"}}, here: here},
+			{name: "incus", standard: "bench", remotes: map[string]remoteEntry{"bench": {Addr: "https://bench.example.com:8443"}}},
+		}}
+		if got := c.DefaultRemote(); got != want {
+			t.Errorf("LXD is here: %t: %s, want %s", here, got, want)
+		}
+	}
+}
+
+// A socket in its usual place tells that the server is there.
+func TestFindSocket(t *testing.T) {
+	there := filepath.Join(t.TempDir(), "unix.socket")
+	if err := os.WriteFile(there, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		named, dir, usual string
+		want              string
+		here              bool
+	}{
+		{"", "", there, there, true},
+		{"", "", "/no/such", "/no/such", false},
+		{"", "/d", there, "/d/unix.socket", true},
+		{"/s", "/d", there, "/s", true},
+	} {
+		var c clientConfig
+		c.findSocket(tt.named, tt.dir, "/nor/this", tt.usual)
+		if c.socket != tt.want || c.here != tt.here {
+			t.Errorf("%+v: %s, %t", tt, c.socket, c.here)
+		}
 	}
 }
 
@@ -129,6 +235,8 @@ func FuzzRemote(f *testing.F) {
 	f.Add("unix:")
 	f.Add("unix:///a/b")
 	f.Add("local")
+	f.Add("incus:local")
+	f.Add("lxc:unix:")
 	c, err := LoadConfig(environment())
 	if err != nil {
 		f.Fatal(err)

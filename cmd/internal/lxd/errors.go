@@ -22,6 +22,17 @@ func (e *UnknownRemoteError) Error() string {
 	return fmt.Sprintf("unknown remote %q (known: %s)", e.Name, strings.Join(e.Known, ", "))
 }
 
+// An AmbiguousRemoteError says that the lxc client and the incus client both have a
+// remote of that name, for different servers or projects.
+type AmbiguousRemoteError struct {
+	Name       string
+	LXC, Incus string // addresses
+}
+
+func (e *AmbiguousRemoteError) Error() string {
+	return fmt.Sprintf("remote %s is two: lxc has it at %s, incus at %s", e.Name, e.LXC, e.Incus)
+}
+
 // An UnreachableError says that the server does not answer.
 type UnreachableError struct {
 	Remote string

@@ -71,10 +71,10 @@ func Enrol(ctx context.Context, r Remote, name string, w Welcome, userAgent stri
 	switch {
 	case w.Token.text == "":
 		ask.Password = w.Password
-	case s.IsIncus() || s.HasExtension("explicit_trust_token"):
+	case s.HasExtension("explicit_trust_token"):
 		ask.TrustToken = w.Token.text
-	default:
-		ask.Password = w.Token.text
+	default: // an older LXD, or Incus, which does not say what it is to strangers; each looks at its own
+		ask.Password, ask.TrustToken = w.Token.text, w.Token.text
 	}
 	return s.trust(ctx, ask)
 }

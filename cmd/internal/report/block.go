@@ -265,11 +265,20 @@ func (b *block) kept(r ImageResult) {
 		}
 		b.line(4, "shell   "+command)
 	}
-	if r.Remote != "" {
-		name = oneLine(r.Remote, lineLimit) + ":" + name
+	client, remote := ClientOf(r.Remote)
+	if remote != "" {
+		name = oneLine(remote, lineLimit) + ":" + name
 	}
-	b.line(4, "enter   lxc exec "+name+" -- sh")
-	b.line(4, "delete  lxc delete --force "+name)
+	b.line(4, "enter   "+client+" exec "+name+" -- sh")
+	b.line(4, "delete  "+client+" delete --force "+name)
+}
+
+// ClientOf returns the client that knows a remote, lxc or incus, and its name there.
+func ClientOf(remote string) (client, name string) {
+	if name, ok := strings.CutPrefix(remote, "incus:"); ok {
+		return "incus", name
+	}
+	return "lxc", strings.TrimPrefix(remote, "lxc:")
 }
 
 // faulty tells whether a verdict is one to be explained. One that is not known

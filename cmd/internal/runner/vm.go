@@ -169,12 +169,13 @@ func (g *instance) state(ctx context.Context) (lxd.State, error) {
 }
 
 // placeInVM brings the probe to where it is in a container, or else to where it can
-// be: a root file system may be read-only, and others may forbid programs, but LXD's
-// agent itself runs in one of its own.
+// be: a root file system may be read-only, and others may forbid programs, but the
+// server's agent itself runs in one of its own.
 func (g *instance) placeInVM(ctx context.Context, probe Program) error {
 	ctx, cancel := context.WithTimeout(ctx, 4*g.agent.Answer) // the probe has megabytes
 	defer cancel()
-	return g.place(ctx, probe, "/icepak-probe", "/run/icepak-probe", "/tmp/icepak-probe", "/dev/shm/icepak-probe", "/run/lxd_agent/icepak-probe")
+	return g.place(ctx, probe, "/icepak-probe", "/run/icepak-probe", "/tmp/icepak-probe", "/dev/shm/icepak-probe",
+		"/run/"+strings.ReplaceAll(g.agentName(), "-", "_")+"/icepak-probe")
 }
 
 // isSilence tells whether the error is of an agent that does not answer, or not in
@@ -191,11 +192,19 @@ func (g *instance) noAgent(ctx context.Context, slow error) error {
 	if slow != nil && !errors.As(slow, &agent) {
 		return fmt.Errorf("the agent answers, but the probe was not there within %s: %w", g.agent.Limit, slow)
 	}
-	reason := fmt.Sprintf("the agent did not answer within %s: is lxd-agent installed and started?", g.agent.Limit)
+	reason := fmt.Sprintf("the agent did not answer within %s: is %s installed and started?", g.agent.Limit, g.agentName())
 	if secure, err := g.inst.SecureBoot(ctx); err == nil && secure {
 		reason += " Secure boot is on: does the image lack requirements.secureboot=false?"
 	}
 	return &ImageFault{Reason: reason}
+}
+
+// agentName is the program that answers the server in a virtual machine.
+func (g *instance) agentName() string {
+	if g.server.IsIncus() {
+		return "incus-agent"
+	}
+	return "lxd-agent"
 }
 
 // place pushes the probe to the first of the paths where it can be both written and

@@ -58,6 +58,7 @@ func TestAVirtualMachineIsTestedByTheRealProbe(t *testing.T) {
 		{"its agent comes late", &fakevm.Server{Agent: 20}, "/icepak-probe"},
 		{"its root is read-only", &fakevm.Server{ReadOnly: []string{"/"}}, "/run/icepak-probe"},
 		{"and what is in memory forbids programs", &fakevm.Server{ReadOnly: []string{"/"}, NoPrograms: []string{"/run", "/tmp", "/dev/shm"}}, "/run/lxd_agent/icepak-probe"},
+		{"Incus's agent has its own folder", &fakevm.Server{Incus: true, ReadOnly: []string{"/"}, NoPrograms: []string{"/run", "/tmp", "/dev/shm"}}, "/run/incus_agent/icepak-probe"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			os.Remove(seen)
@@ -98,6 +99,8 @@ func TestWhoIsToBlameForAVirtualMachineThatDoesNotAnswer(t *testing.T) {
 	}{
 		{"no agent in the image", &fakevm.Server{Agent: fakevm.Never}, AgentWait{Limit: time.Millisecond}, "fail: good=fail",
 			"the agent did not answer within 1ms: is lxd-agent installed and started? Secure boot is on"},
+		{"no agent in the image, with Incus", &fakevm.Server{Incus: true, Agent: fakevm.Never}, AgentWait{Limit: time.Millisecond}, "fail: good=fail",
+			"is incus-agent installed and started?"},
 		{"it stops by itself", &fakevm.Server{Agent: fakevm.Never, Stops: 3}, AgentWait{}, "fail: good=fail", "the guest stopped by itself"},
 		{"a server that is gone", &fakevm.Server{Agent: fakevm.Never, Dies: 3}, AgentWait{Silence: time.Millisecond}, "error: good=error",
 			"wait for the virtual machine's agent"},

@@ -169,14 +169,24 @@ type Image struct {
 // virtual-machine. Where a version has metadata for both LXD and Incus, it is
 // LXD's.
 func (f *Feed) Image(key, serial, typ string) (Image, error) {
+	return f.image(key, serial, typ, LXDMetadata, IncusMetadata)
+}
+
+// ImageFor is the image as a server finds it that reads this metadata and no other:
+// LXDMetadata or IncusMetadata.
+func (f *Feed) ImageFor(metadata, key, serial, typ string) (Image, error) {
+	return f.image(key, serial, typ, metadata)
+}
+
+func (f *Feed) image(key, serial, typ string, metadata ...string) (Image, error) {
 	what := fmt.Sprintf("%.200q, version %.100q, %s", key, serial, typ)
 	v, ok := f.Products[key].Versions[serial]
 	if !ok {
 		return Image{}, fmt.Errorf("the image feed does not have %s", what)
 	}
-	meta, ok := v.item(LXDMetadata, IncusMetadata)
+	meta, ok := v.item(metadata...)
 	if !ok {
-		return Image{}, fmt.Errorf("the image feed has no metadata of %s", what)
+		return Image{}, fmt.Errorf("the image feed has no metadata (%s) of %s", strings.Join(metadata, " or "), what)
 	}
 	var root Item
 	var fingerprint string
@@ -215,11 +225,11 @@ func (f *Feed) Types(key, serial string) []string {
 }
 
 // Requirements returns what the product's images ask of the instances that are
-// made of them, such as secureboot: false. LXD keeps them as the properties of the
-// image that begin with requirements.
-func (f *Feed) Requirements(key string) map[string]string {
+// made of them on a server that reads the metadata, such as secureboot: false. The
+// server keeps them as the properties of the image that begin with requirements.
+func (f *Feed) Requirements(metadata, key string) map[string]string {
 	p := f.Products[key]
-	if p.LXDRequirements != nil {
+	if p.LXDRequirements != nil && metadata == LXDMetadata {
 		return p.LXDRequirements
 	}
 	return p.Requirements

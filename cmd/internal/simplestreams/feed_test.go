@@ -178,6 +178,31 @@ func TestImage(t *testing.T) {
 	}
 }
 
+// LXD reads no metadata but its own, and Incus likewise.
+func TestImageForIsWhatTheServerSees(t *testing.T) {
+	const both, lxdOnly, incusOnly = "debian:bookworm:amd64:contract", "debian:bookworm:amd64:default", "debian:bookworm:arm64:default"
+	tests := []struct{ key, metadata, fingerprint string }{
+		{both, LXDMetadata, sum("c4")},
+		{both, IncusMetadata, "8810ad581e59f2bc3928b261707a71308f7e139eb04820366dc4d5c18d980225"},
+		{lxdOnly, LXDMetadata, sum("c2")},
+		{lxdOnly, IncusMetadata, ""},
+		{incusOnly, LXDMetadata, ""},
+		{incusOnly, IncusMetadata, sum("c3")},
+	}
+	f := testFeed(t)
+	for _, tt := range tests {
+		t.Run(tt.key+" "+tt.metadata, func(t *testing.T) {
+			img, err := f.ImageFor(tt.metadata, tt.key, "20261122-01", Container)
+			if img.Fingerprint != tt.fingerprint || (err == nil) != (tt.fingerprint != "") {
+				t.Errorf("got %+v, %v, want fingerprint %q", img, err, tt.fingerprint)
+			}
+			if err != nil && !strings.Contains(err.Error(), "no metadata ("+tt.metadata+")") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
 func TestImageRefusesWhatLXDCannotLaunch(t *testing.T) {
 	const deb = "debian:bookworm:amd64:default"
 	tests := []struct{ key, serial, typ, want string }{
@@ -215,9 +240,9 @@ func TestTypes(t *testing.T) {
 	}
 }
 
-func TestRequirementsAreThoseThatLXDReads(t *testing.T) {
+func TestRequirementsAreThoseThatTheServerReads(t *testing.T) {
 	f := testFeed(t)
-	if got := f.Requirements("debian:bookworm:amd64:default"); got["secureboot"] != "false" || len(got) != 1 {
+	if got := f.Requirements(LXDMetadata, "debian:bookworm:amd64:default"); got["secureboot"] != "false" || len(got) != 1 {
 		t.Errorf("got %v", got)
 	}
 	var p Products
@@ -226,10 +251,13 @@ func TestRequirementsAreThoseThatLXDReads(t *testing.T) {
 		t.Fatal(err)
 	}
 	f = &Feed{Products: p.Products}
-	if got := f.Requirements("a:b:c:d")["secureboot"]; got != "false" {
+	if got := f.Requirements(LXDMetadata, "a:b:c:d")["secureboot"]; got != "false" {
 		t.Errorf("got %q, want LXD's own", got)
 	}
-	if got := f.Requirements("no:such:product:key"); len(got) != 0 {
+	if got := f.Requirements(IncusMetadata, "a:b:c:d")["secureboot"]; got != "true" {
+		t.Errorf("got %q, want those that are not LXD's", got)
+	}
+	if got := f.Requirements(LXDMetadata, "no:such:product:key"); len(got) != 0 {
 		t.Errorf("got %v of an unknown product", got)
 	}
 }

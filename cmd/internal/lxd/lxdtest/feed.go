@@ -19,7 +19,7 @@ import (
 	"github.com/upmaru/icepak/cmd/internal/lxd"
 )
 
-// A Feed is an image server that LXD on this machine can read.
+// A Feed is an image server that LXD and Incus on this machine can read.
 type Feed struct {
 	URL string
 
@@ -60,12 +60,13 @@ func (f *Feed) Publish(t testing.TB, product, serial, dir string) string {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	metadata := item(meta, "lxd.tar.xz", "lxd.tar.xz")
-	metadata["combined_squashfs_sha256"] = fingerprint
-	version := map[string]any{"items": map[string]any{
-		"lxd.tar.xz":    metadata,
-		"root.squashfs": item(root, "root.squashfs", "squashfs"),
-	}}
+	items := map[string]any{"root.squashfs": item(root, "root.squashfs", "squashfs")}
+	for _, name := range []string{"lxd.tar.xz", "incus.tar.xz"} { // each reads its own
+		metadata := item(meta, name, name)
+		metadata["combined_squashfs_sha256"] = fingerprint
+		items[name] = metadata
+	}
+	version := map[string]any{"items": items}
 	parts := strings.SplitN(product, ":", 4)
 	known, ok := f.products[product].(map[string]any)
 	if !ok {

@@ -22,10 +22,18 @@ type Project struct {
 // NewProject makes a project whose instances look like those of icepak-test, which
 // .ci/setup makes. They see the folder repo as /srv/repo, or where it is empty, the
 // one that those see.
-func NewProject(repo string) (*Project, error) {
-	server, err := client.ConnectLXDUnix("", nil)
+func NewProject(repo string) (*Project, error) { return NewProjectOn("lxc:local", repo) }
+
+// NewProjectOn makes a project on a remote that is on this machine: lxc:local, or
+// incus:local.
+func NewProjectOn(remote, repo string) (*Project, error) {
+	r, err := named(remote)
 	if err != nil {
-		return nil, fmt.Errorf("no LXD answers: %w", err)
+		return nil, err
+	}
+	server, err := client.ConnectLXDUnix(strings.TrimPrefix(r.Addr, "unix://"), nil)
+	if err != nil {
+		return nil, fmt.Errorf("%s does not answer: %w", remote, err)
 	}
 	model, _, err := server.UseProject("icepak-test").GetProfile("default")
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package lxdtest gives tests a real LXD server, tiny images, a feed that
+// Package lxdtest gives tests a real LXD or Incus server, tiny images, a feed that
 // serves them, and a way to break the connection.
 package lxdtest
 
@@ -13,20 +13,24 @@ import (
 	"github.com/upmaru/icepak/cmd/internal/lxd"
 )
 
-// Remote returns the remote that tests use: ICEPAK_TEST_REMOTE, or local, with
-// the project ICEPAK_TEST_PROJECT, or icepak-test.
+// Remote returns the remote that tests use: ICEPAK_TEST_REMOTE, which may be one of
+// Incus's, or this machine's LXD, with the project ICEPAK_TEST_PROJECT, or icepak-test.
 func Remote(t testing.TB) lxd.Remote {
 	t.Helper()
-	config, err := lxd.LoadConfig(os.Getenv)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := config.Remote(setting("ICEPAK_TEST_REMOTE", "local"))
+	r, err := named(setting("ICEPAK_TEST_REMOTE", "lxc:local"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Project = setting("ICEPAK_TEST_PROJECT", "icepak-test")
 	return r
+}
+
+func named(name string) (lxd.Remote, error) {
+	config, err := lxd.LoadConfig(os.Getenv)
+	if err != nil {
+		return lxd.Remote{}, err
+	}
+	return config.Remote(name)
 }
 
 func setting(name, standard string) string {
@@ -47,7 +51,7 @@ func Connect(t testing.TB, r lxd.Remote) *lxd.Server {
 	t.Helper()
 	s, err := lxd.Connect(t.Context(), r, "icepak-test")
 	if err != nil {
-		t.Fatalf("start LXD: run .ci/setup (%v)", err)
+		t.Fatalf("%s: run .ci/setup (%v)", r.Name, err)
 	}
 	t.Cleanup(s.Close)
 	return s

@@ -28,6 +28,7 @@ const Never = 1 << 30
 type Server struct {
 	Extensions []string
 	Driver     string                       // default: lxc | qemu
+	Incus      bool                         // it is one, and no LXD
 	Images     map[string]map[string]string // properties of virtual machines' images, by fingerprint
 	Metadata   map[string]string            // properties that images which are uploaded have
 	Members    map[string]string            // of a cluster, which it then is: their status by name
@@ -227,6 +228,9 @@ func (s *Server) info() api.Server {
 	info.Environment = api.ServerEnvironment{Server: "lxd", ServerVersion: "5.0.2", Driver: s.Driver, Architectures: []string{"x86_64", "aarch64"}}
 	if info.Environment.ServerClustered = len(s.Members) > 0; len(s.Members) > 0 {
 		info.APIExtensions = append(slices.Clone(info.APIExtensions), "clustering")
+	}
+	if s.Incus {
+		info.Environment.Server, info.Environment.ServerVersion = "incus", "6.0.4"
 	}
 	if s.Driver == "" {
 		info.Environment.Driver = "lxc | qemu"
