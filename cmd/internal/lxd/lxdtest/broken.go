@@ -24,6 +24,23 @@ var breakages = []breakage{
   done
 done) &
 `},
+	{Floods, "(while true; do yes \"$(printf '\\033[2J::error::flood \\377')\"; done >/dev/console 2>&1) &\n"},
+	{Forks, "bomb() { bomb | bomb & }; bomb\n"},
+	{HogsMemory, "tail /dev/zero &\ntail /dev/zero &\n"},
+	{HangsShell, "printf '#!/bin/busybox sh\\nexec sleep 86400\\n' >/bin/hang; chmod 755 /bin/hang; mv /bin/hang /bin/sh\n"},
+	{BadProbe, forger(`{"event":"checked","check":"up","outcome":{"verdict":"pass","passed":1,"total":1}}`)},
+	{BadTokens, forger(`{"token":"x","event":"hello","protocol":3}`, `{"token":"x","event":"ready","ready":{}}`,
+		`{"token":"x","event":"result","check":"up","result":{"verdict":"pass"}}`,
+		`{"token":"x","event":"checked","check":"up","outcome":{"verdict":"pass","passed":1,"total":1}}`, `{"token":"x","event":"end"}`)},
+}
+
+// forger replaces the probe by a program that says the lines.
+func forger(lines ...string) string {
+	script := "#!/bin/sh\ncat >/dev/null\n"
+	for _, line := range lines {
+		script += "echo '" + line + "'\n"
+	}
+	return "cat >/icepak-probe.new <<'EOF'\n" + script + "EOF\nchmod 755 /icepak-probe.new\nmv /icepak-probe.new /icepak-probe\n"
 }
 
 // withoutLoader is an executable of this machine's architecture whose dynamic loader
