@@ -17,7 +17,6 @@ import (
 
 	"github.com/canonical/lxd/shared/api"
 
-	"github.com/upmaru/icepak/checks"
 	"github.com/upmaru/icepak/cmd/internal/lxd/lxdtest"
 )
 
@@ -295,5 +294,3 @@ func (s *faultSite) badFeed(t *testing.T) {
 		})
 	}
 }
-
-var _ = checks.Pass

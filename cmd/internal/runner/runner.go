@@ -200,6 +200,9 @@ func (r *Runner) evaluate(ctx context.Context, job Job, w *Watch) report.ImageRe
 	if err != nil {
 		err = cause(jobCtx, err)
 	}
+	if guest != nil {
+		err = seen.doubts(ctx, guest, err)
+	}
 	res.Checks, res.Verdict, res.Reason = seen.verdicts(err)
 
 	if guest != nil {

@@ -117,9 +117,8 @@ func (d *Daemon) Client() client.InstanceServer {
 // SmallPool makes a storage pool of so many bytes, and returns its name.
 func (d *Daemon) SmallPool(size int) string {
 	d.t.Helper()
-	path := d.dir + ".pool"
-	name := "small"
-	err := os.Mkdir(path, 0o700)
+	const name = "small"
+	path, err := os.MkdirTemp("", "pool-")
 	if err == nil {
 		d.pools = append(d.pools, path)
 		err = exec.Command("mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%d", size), "none", path).Run()

@@ -139,6 +139,12 @@ func (p *Proxy) Lose(share float64, seed uint64) {
 	p.set(func() { p.line.loss, p.line.chance = share, rand.New(rand.NewPCG(seed, 0)) })
 }
 
+// Calm ends all trouble.
+func (p *Proxy) Calm() {
+	p.BlackHole(false)
+	p.set(func() { p.line, p.refuse, p.swallow, p.requests, p.bytes = line{}, false, 0, 0, 0 })
+}
+
 // BlackHole lets nothing through, and tells nobody, until it is told not to.
 func (p *Proxy) BlackHole(on bool) {
 	p.set(func() {

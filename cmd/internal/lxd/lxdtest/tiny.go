@@ -84,6 +84,10 @@ func Tiny(t testing.TB, options ...Option) string {
 	dir := t.TempDir()
 	root := rootfs(t, options)
 	pack(t, root, "tar2sqfs", "-q", "-f", "-c", "zstd", "-X", "level=1", filepath.Join(dir, "rootfs.squashfs"))
+	unique := "none"
+	if slices.Contains(options, Unique) {
+		unique = rand.Text() // nobody has seen its metadata either
+	}
 	metadata := archive(t, func(w *tar.Writer) {
 		file(t, w, "metadata.yaml", 0o644, fmt.Sprintf(`architecture: %s
 creation_date: 1735689600
@@ -94,7 +98,8 @@ properties:
   variant: default
   serial: "20250101-01"
   description: a tiny image for tests
-`, kernelArch()))
+# %[2]s
+`, kernelArch(), unique))
 	})
 	if err := os.WriteFile(filepath.Join(dir, "incus.tar.xz"), pack(t, metadata, "xz", "-0", "-c"), 0o600); err != nil {
 		t.Fatal(err)
