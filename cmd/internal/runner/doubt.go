@@ -30,12 +30,15 @@ func (g *instance) Full(ctx context.Context) string {
 	return ""
 }
 
+// askedAgain is why a fail is doubted that was found when the probe was asked again.
+const askedAgain = "it failed when the probe was asked once more, in a guest that had been through some of the checks"
+
 // lost notes that what the probe has said so far is forgotten, and asked once more.
 // What the checks that began have done to the guest is still there: another look that
 // fails may fail for that.
 func (e *evidence) lost() {
 	if e.begun {
-		e.doubt = "it failed when the probe was asked once more, in a guest that had been through some of the checks"
+		e.doubt = askedAgain
 	}
 	clear(e.results)
 	clear(e.outcomes)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -161,14 +162,26 @@ func (d *Daemon) remove() {
 	_ = all.Server.UpdateProfile("default", api.ProfilePut{}, "") // what is left shows in the next one
 	err := all.Server.DeleteNetwork(d.bridge)
 	d.end(syscall.SIGTERM)
-	for _, mounted := range append(d.pools, d.dir+"/shmounts", d.dir+"/devlxd") {
-		// A server that was killed leaves them. What cannot be removed afterwards is told.
-		_ = exec.Command("umount", "--lazy", mounted).Run()
-	}
+	d.unmount()
 	for _, dir := range append(d.pools, d.dir) {
 		err = errors.Join(err, os.RemoveAll(dir))
 	}
 	if err != nil {
 		d.t.Errorf("remove the LXD server %s: %v", d.dir, err)
+	}
+}
+
+// unmount unmounts what the server, which may have been killed, has left. What stays
+// shows when its folder is removed.
+func (d *Daemon) unmount() {
+	table, err := os.ReadFile("/proc/mounts")
+	if err != nil {
+		d.t.Error(err)
+	}
+	for line := range strings.Lines(string(table)) {
+		at := strings.Fields(line)[1]
+		if strings.HasPrefix(at, d.dir+"/") || slices.Contains(d.pools, at) {
+			_ = exec.Command("umount", "--lazy", at).Run()
+		}
 	}
 }
