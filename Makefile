@@ -12,7 +12,7 @@ GORELEASER := github.com/goreleaser/goreleaser/v2@v2.14.0
 EMBEDDED := cmd/internal/probe/embedded
 PROBES := $(foreach arch,amd64 arm64,$(EMBEDDED)/icepak-probe-linux-$(arch).zst)
 # What launches instances, one at a time: LXD on two cores answers late, or not, when many start at once.
-ON_LXD = ./cmd/icepak ./cmd/internal/lxd/...
+ON_LXD = ./cmd/icepak ./cmd/icepak/soak ./cmd/internal/lxd/...
 QUICK = $(shell go list ./... | grep -vE '/cmd/(icepak|internal/lxd)(/|$$)')
 
 .PHONY: build

@@ -20,6 +20,7 @@ const (
 checks:
   waits: {command: {sleep 3: {exit-status: 0}}}
   then: {needs: [waits], command: {echo then: {exit-status: 0}}}`
+	still   = `checks: {up: {command: {sleep 3: {exit-status: 0}}}}`
 	limited = `
 instance:
   config: {limits.memory: 64MiB}
@@ -69,8 +70,8 @@ func TestImagesThatNeverGetThatFar(t *testing.T) {
 		{"it forks without end", lxdtest.Forks, fewProcesses, checks.Fail, "", "no room for one more process|resource temporarily unavailable"},
 		{"it takes all memory", lxdtest.HogsMemory, limited, checks.Pass, "", ""},
 		{"each of its commands hangs", lxdtest.HangsShell, soon, checks.Fail, "", "2s"},
-		{"another program in the probe's place", lxdtest.BadProbe, looks, checks.Error, anyStage, "."},
-		{"another program that forges the probe's events", lxdtest.BadTokens, looks, checks.Error, anyStage, "."},
+		{"another program in the probe's place", lxdtest.BadProbe, still, checks.Error, anyStage, "."},
+		{"another program that forges the probe's events", lxdtest.BadTokens, still, checks.Error, anyStage, "."},
 		{"no shell", lxdtest.NoShell, looks, checks.Pass, "", ""},
 		{"no shell for a command", lxdtest.NoShell, waits, checks.Fail, "", "/bin/sh"},
 	} {
