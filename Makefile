@@ -2,6 +2,7 @@
 SHELL := bash -euo pipefail
 # A number of inputs for each target. A time races with the workers at its end (go.dev/issue/75804, mended in Go 1.27).
 FUZZTIME ?= 10000x
+RUNS ?= 1000
 # Of what minio-go brings, half a megabyte is a JSON library that is quicker on what it seldom does here.
 TAGS := stdlibjson
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -13,7 +14,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 EMBEDDED := cmd/internal/probe/embedded
 PROBES := $(foreach arch,amd64 arm64,$(EMBEDDED)/icepak-probe-linux-$(arch).zst)
 # What launches instances, a few at a time: LXD on two cores answers late, or not, when many start at once.
-ON_LXD = ./cmd/icepak ./cmd/internal/lxd/...
+ON_LXD = ./cmd/icepak ./cmd/icepak/soak ./cmd/internal/lxd/...
 QUICK = $(shell go list ./... | grep -vE '/cmd/(icepak|internal/lxd)(/|$$)')
 
 .PHONY: build
@@ -60,6 +61,12 @@ test-browser: ## look at Polar's pages in a headless Chromium; leaves pictures i
 .PHONY: bench
 bench: setup probes ## time a run beside what LXD itself takes
 	go test -run '^$$' -bench . -benchtime 5x -timeout 30m ./cmd/icepak
+
+.PHONY: soak
+soak: setup probes ## test the tiny image RUNS times (1000) amid random faults, and the good images 50 times
+	.ci/images
+	go test -count=1 -timeout 24h -v ./cmd/icepak/soak -run TestSoak -args -runs $(RUNS)
+	go test -timeout 24h -count=50 ./cmd/icepak/imagetest -run TestGoodImagesPass
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (10000x: as many inputs)

@@ -22,6 +22,11 @@ func (c *Clock) Evaluate(_ context.Context, sys *System) []Result {
 		}
 		return sys.clockOffset(time.Now()).Abs().Seconds(), nil
 	})
+	for i := range r.list {
+		if got := &r.list[i]; got.Verdict == Fail && sys.Host.SharedClock {
+			got.Verdict, got.Message = Error, "a container has its server's clock, which is not the image's: the server's differs from this host's"
+		}
+	}
 	return r.list
 }
 

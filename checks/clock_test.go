@@ -42,6 +42,14 @@ func TestAClockThatIsFarOffFailsEitherWay(t *testing.T) {
 	}
 }
 
+func TestAServersClockThatIsFarOffIsNoFaultOfAContainersImage(t *testing.T) {
+	told := time.Now()
+	sys := &System{Host: HostFacts{Time: told.Round(0).Add(-time.Hour), SharedClock: true}, Told: told}
+	checkOne(t, evaluate(t, sys, "clock", "", map[string]string{"offset": `{"lt": "30m"}`}), "offset", Error, "server's clock")
+	sys.Host.Time = told.Round(0)
+	checkOne(t, evaluate(t, sys, "clock", "", map[string]string{"offset": `{"lt": "30m"}`}), "offset", Pass, "")
+}
+
 func TestWithoutAHostTheClockIsNoFault(t *testing.T) {
 	checkProperty(t, &System{}, "clock", "", "offset", `{"lt": "1m"}`, Error, "there is no host")
 }

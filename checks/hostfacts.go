@@ -7,6 +7,8 @@ import "time"
 type HostFacts struct {
 	// Time is the host's clock when the plan was sent; zero where there is no host.
 	Time time.Time `json:"time,omitzero"`
+	// SharedClock: the guest has its server's clock, and none of its own.
+	SharedClock bool `json:"shared_clock,omitempty"`
 	// Running is how long the server took from being told to start the guest until
 	// it said that the guest runs; zero where nobody started it.
 	Running time.Duration `json:"running,omitempty"`

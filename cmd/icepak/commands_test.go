@@ -73,35 +73,41 @@ func servePolar(ts *testscript.TestScript, _ bool, args []string) {
 	await(ts, &said, "http://")
 }
 
-// interrupt starts a run of the tiny image, sends SIGINT once it is in a stage, and
-// holds how it ends: interrupt STAGE SPEC.
-func interrupt(ts *testscript.TestScript, _ bool, args []string) {
-	if len(args) != 2 {
-		ts.Fatalf("usage: interrupt STAGE SPEC")
-	}
-	code := signalled(ts, os.Interrupt, args[0], args[1])
-	if code != 130 {
+// interrupt and terminate start icepak test, send SIGINT or SIGTERM once it is in a
+// stage, and hold how it ends: interrupt STAGE ARGS….
+func interrupt(ts *testscript.TestScript, _ bool, args []string) { gently(ts, os.Interrupt, args) }
+
+func terminate(ts *testscript.TestScript, _ bool, args []string) { gently(ts, syscall.SIGTERM, args) }
+
+func gently(ts *testscript.TestScript, sig os.Signal, args []string) {
+	if code := signalled(ts, sig, args); code != 130 {
 		ts.Fatalf("interrupted in %s, it ended with %d", args[0], code)
 	}
 }
 
 // kill is interrupt with a signal that nobody can catch.
 func kill(ts *testscript.TestScript, _ bool, args []string) {
-	if len(args) != 2 {
-		ts.Fatalf("usage: kill9 STAGE SPEC")
+	if code := signalled(ts, syscall.SIGKILL, args); code != -1 {
+		ts.Fatalf("killed in %s, it ended by itself with %d", args[0], code)
 	}
-	signalled(ts, syscall.SIGKILL, args[0], args[1])
 }
 
-// signalled runs the spec on the tiny image and signals the run in a stage.
-func signalled(ts *testscript.TestScript, sig os.Signal, stage, spec string) int {
-	cmd := icepak(ts, "test", "--path", ts.Getenv("TINY"), "--spec", spec)
+// signalled runs icepak test and signals it in a stage.
+func signalled(ts *testscript.TestScript, sig os.Signal, args []string) int {
+	if len(args) < 2 {
+		ts.Fatalf("usage: interrupt|terminate|kill9 STAGE ARGS...")
+	}
+	stage := args[0]
+	cmd := icepak(ts, append([]string{"test"}, args[1:]...)...)
+	for _, name := range []string{"POLAR_AUTH_TOKEN", "POLAR_ENDPOINT", "TESTING_IMAGE_SERVER"} {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
 	var said lockedBuffer
 	cmd.Stdout, cmd.Stderr = io.Discard, &said
 	ts.Check(cmd.Start())
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	await(ts, &said, ": "+stage)
+	await(ts, &said, ": "+stage+"\n")
 	ts.Check(cmd.Process.Signal(sig))
 	select {
 	case err := <-ended:

@@ -53,6 +53,7 @@ func TestScripts(t *testing.T) {
 			"person":    person,
 			"polar":     servePolar,
 			"setenv":    setFromFile,
+			"terminate": terminate,
 			"token":     token,
 			"trusted":   trusted,
 		},

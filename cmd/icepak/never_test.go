@@ -3,14 +3,11 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/upmaru/icepak/checks"
 	"github.com/upmaru/icepak/cmd/internal/cli"
@@ -23,10 +20,20 @@ const (
 checks:
   waits: {command: {sleep 3: {exit-status: 0}}}
   then: {needs: [waits], command: {echo then: {exit-status: 0}}}`
+	still   = `checks: {up: {command: {sleep 3: {exit-status: 0}}}}`
 	limited = `
 instance:
   config: {limits.memory: 64MiB}
   devices: {root: {type: disk, path: /, pool: default, size: 40MiB}}` + waits
+	fewProcesses = `
+instance:
+  config: {limits.processes: "40", limits.memory: 128MiB}` + waits
+	floods = `
+checks:
+  floods: {command: {"yes; echo": {exit-status: 0, timeout: 1s}}}`
+	soon = `
+checks:
+  soon: {command: {"true": {exit-status: 0, timeout: 2s}}, file: {/etc/passwd: {exists: true}}}`
 )
 
 // Whatever is wrong with an image, it is the image that fails, with the cause; what
@@ -58,6 +65,13 @@ func TestImagesThatNeverGetThatFar(t *testing.T) {
 		{"no /proc and no /sys", lxdtest.NoMounts, waits, checks.Pass, "", ""},
 		{"its disk is full", lxdtest.FillsDisk, limited, checks.Pass, "", ""},
 		{"its first process is no init", lxdtest.NoInitHere, waits, checks.Pass, "", ""},
+		{"it floods its console", lxdtest.Floods, waits, checks.Pass, "", ""},
+		{"a command floods its output", lxdtest.Unique, floods, checks.Fail, "", "timed? ?out|within 1s|not done"},
+		{"it forks without end", lxdtest.Forks, fewProcesses, checks.Fail, "", "no room for one more process|resource temporarily unavailable"},
+		{"it takes all memory", lxdtest.HogsMemory, limited, checks.Pass, "", ""},
+		{"each of its commands hangs", lxdtest.HangsShell, soon, checks.Fail, "", "2s"},
+		{"another program in the probe's place", lxdtest.BadProbe, still, checks.Error, anyStage, "."},
+		{"another program that forges the probe's events", lxdtest.BadTokens, still, checks.Error, anyStage, "."},
 		{"no shell", lxdtest.NoShell, looks, checks.Pass, "", ""},
 		{"no shell for a command", lxdtest.NoShell, waits, checks.Fail, "", "/bin/sh"},
 	} {
@@ -65,7 +79,7 @@ func TestImagesThatNeverGetThatFar(t *testing.T) {
 			t.Parallel() // most of it is waiting
 			image := lxdtest.Tiny(t, tt.option, lxdtest.Unique)
 			got := testOnce(t, nil, nil, "--path", image, "--remote", "local", "--project", p.Name, "--spec", writeSpec(t, tt.spec))
-			want := map[checks.Verdict]int{checks.Pass: 0, checks.Fail: 1}[tt.verdict]
+			want := map[checks.Verdict]int{checks.Pass: 0, checks.Fail: 1, checks.Error: 3}[tt.verdict]
 			if got.code != want || got.Verdict != tt.verdict {
 				t.Fatalf("exit %d, %s: %s", got.code, got.Verdict, got.all)
 			}
@@ -77,57 +91,6 @@ func TestImagesThatNeverGetThatFar(t *testing.T) {
 }
 
 func match(pattern, s string) bool { return regexp.MustCompile(pattern).MatchString(s) }
-
-// A server that is cut off or silent while a good image is tested says nothing of the
-// image, whatever the stage.
-func TestAServerThatIsAwayIsNoFailOfTheImage(t *testing.T) {
-	p := lxdtest.OpenProject(t, "")
-	image, spec := lxdtest.Tiny(t, lxdtest.Unique), writeSpec(t, waits)
-	cut := func(proxy *lxdtest.Proxy) {
-		proxy.Refuse(true)
-		proxy.Cut()
-		time.AfterFunc(2*time.Second, func() { proxy.Refuse(false) })
-	}
-	silence := func(proxy *lxdtest.Proxy) {
-		proxy.BlackHole(true)
-		time.AfterFunc(8*time.Second, func() { proxy.BlackHole(false) })
-	}
-	for _, tt := range []struct {
-		name    string
-		stage   string
-		trouble func(*lxdtest.Proxy)
-		timeout string
-		want    []int // exit codes
-	}{
-		{"cut off while it is created", "create", cut, "1m", []int{0, 3}},
-		{"cut off while it starts", "start", cut, "1m", []int{0, 3}},
-		{"cut off while checks are evaluated", "checks", cut, "1m", []int{3}},
-		{"silent until the time is over", "checks", silence, "4s", []int{3}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			proxy := lxdtest.NewProxy(t, lxdtest.Remote(t))
-			conf := t.TempDir()
-			remotes := fmt.Sprintf("remotes:\n  proxied: {addr: %q}\n", proxy.Remote.Addr)
-			if err := os.WriteFile(filepath.Join(conf, "config.yml"), []byte(remotes), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			var once sync.Once
-			progress := writerFunc(func(b []byte) {
-				if strings.Contains(string(b), ": "+tt.stage+"\n") {
-					once.Do(func() { tt.trouble(proxy) })
-				}
-			})
-			got := testOnce(t, map[string]string{"LXD_CONF": conf}, progress,
-				"--path", image, "--remote", "proxied", "--project", p.Name, "--spec", spec, "--timeout", tt.timeout)
-			for _, code := range tt.want {
-				if got.code == code {
-					return
-				}
-			}
-			t.Errorf("exit %d, %s while %q: %s", got.code, got.Verdict, got.Stage, got.Reason)
-		})
-	}
-}
 
 type writerFunc func([]byte)
 

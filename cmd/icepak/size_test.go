@@ -2,7 +2,10 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -73,6 +76,62 @@ func TestThousandsOfAssertionsTakeLittleMemory(t *testing.T) {
 	}
 	if mb == 0 || mb >= 64 {
 		t.Errorf("5,000 assertions took %.0f MB", mb)
+	}
+}
+
+// The reports of ten thousand results that all failed fit into memory, and on a disk.
+func TestTenThousandFailuresAreReported(t *testing.T) {
+	dir := t.TempDir()
+	var spec strings.Builder
+	for c := range 100 {
+		fmt.Fprintf(&spec, "  many-%d:\n    file:\n", c)
+		for i := range 100 {
+			fmt.Fprintf(&spec, "      f%d: {path: /etc/passwd, exists: false}\n", i)
+		}
+	}
+	path := filepath.Join(dir, "spec.yaml")
+	if err := os.WriteFile(path, []byte("checks:\n"+spec.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"test", "--local", "--spec", path, "--format", "text"}
+	formats := []string{"json", "junit", "html", "markdown", "tap"}
+	for _, f := range formats {
+		args = append(args, "--format", f+"="+filepath.Join(dir, f))
+	}
+	cmd := exec.Command(build(t), args...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, io.Discard
+	mb, err := measure(cmd)
+	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 1 {
+		t.Fatalf("%v: %.2000s", err, out.String())
+	}
+	if mb == 0 || mb >= 200 {
+		t.Errorf("10,000 failures took %.0f MB", mb)
+	}
+	if n := out.Len(); n > 4<<20 {
+		t.Errorf("the text has %d bytes", n)
+	}
+	for _, f := range formats {
+		info, err := os.Stat(filepath.Join(dir, f))
+		if err != nil || info.Size() == 0 || info.Size() > 16<<20 {
+			t.Errorf("%s: %v, %v", f, info, err)
+		}
+	}
+	var report struct {
+		Images []struct {
+			Checks []struct{ Results []any } `json:"checks"`
+		} `json:"images"`
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "json"))
+	if err == nil {
+		err = json.Unmarshal(data, &report)
+	}
+	results := 0
+	for _, c := range report.Images[0].Checks {
+		results += len(c.Results)
+	}
+	if err != nil || results != 10_000 {
+		t.Errorf("%d results, %v", results, err)
 	}
 }
 

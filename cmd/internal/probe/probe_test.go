@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -177,6 +178,25 @@ func TestReadTakesOnlyWhatCarriesTheToken(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAProbeThatDoesNotStopTalkingIsNotHeardForEver(t *testing.T) {
+	line := []byte(`{"token":"x","event":"evidence","detail":"` + strings.Repeat("a", 1<<20) + "\"}\n")
+	said := 0
+	err := Read(bufio.NewReaderSize(endless{line}, 2<<20), "x", func(e Event) { said += len(e.Detail) })
+	if err == nil || said > maxSaid {
+		t.Errorf("after %d bytes: %v", said, err)
+	}
+}
+
+// endless is a line again and again.
+type endless struct{ line []byte }
+
+func (e endless) Read(p []byte) (int, error) {
+	if len(p) < len(e.line) {
+		return 0, errors.New("the buffer is too small")
+	}
+	return copy(p, e.line), nil
 }
 
 func TestABrokenProbeSaysWhy(t *testing.T) {

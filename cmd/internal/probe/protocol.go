@@ -75,4 +75,5 @@ type Answer struct {
 const (
 	maxPlan = 64 << 20 // bytes of a plan
 	maxLine = 4 << 20  // bytes of an event
+	maxSaid = 64 << 20 // bytes of all events of a probe
 )

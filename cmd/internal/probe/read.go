@@ -20,9 +20,13 @@ var ErrEndless = errors.New("the probe's output ended early")
 // what a Broken event says.
 func Read(r io.Reader, token string, each func(Event)) error {
 	lines := bufio.NewReaderSize(r, 64<<10)
+	said := 0
 	for {
 		line, err := readLine(lines)
 		if e, ok := parse(line, token); ok {
+			if said += len(line); said > maxSaid {
+				return errors.New("the probe says more than it can have to say")
+			}
 			each(e)
 			switch {
 			case e.Kind == Broken:

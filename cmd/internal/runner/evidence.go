@@ -22,6 +22,8 @@ type evidence struct {
 	results  map[string][]checks.Result
 	outcomes map[string]checks.Outcome
 	notReady string
+	begun    bool   // a check of the job has, in some look
+	doubt    string // why a fail is not believed, or empty
 	began    time.Time
 	log      strings.Builder // what the probe did, and when
 }
@@ -58,11 +60,7 @@ func (e *evidence) probe(ctx context.Context, guest Guest) error {
 	return converse(ctx, guest, e.watch, conversation{
 		plan:  e.plan,
 		image: e.wantsImage(),
-		begin: func() {
-			clear(e.results)
-			clear(e.outcomes)
-			e.notReady = ""
-		},
+		begin: e.lost,
 		event: e.event,
 	})
 }
@@ -92,6 +90,7 @@ func (e *evidence) event(ev probe.Event) {
 	case probe.NotReady:
 		e.notReady = ev.Detail
 	case probe.Check:
+		e.begun = true
 		e.watch.emit(report.Event{Kind: report.CheckStarted, Check: ev.Check})
 	case probe.Result:
 		e.results[ev.Check] = append(e.results[ev.Check], *ev.Result)
@@ -118,7 +117,7 @@ func (e *evidence) decided(name string) *report.CheckResult {
 				o = c.skipped()
 			}
 			return &report.CheckResult{Name: name, Title: c.Title, Source: c.Source,
-				Outcome: confirmed(o, e.results[name]), Results: e.results[name]}
+				Outcome: e.doubted(confirmed(o, e.results[name])), Results: e.results[name]}
 		}
 	}
 	return nil

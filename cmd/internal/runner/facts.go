@@ -30,7 +30,7 @@ func factsOf(ctx context.Context, guest Guest, image bool) (checks.HostFacts, er
 // Facts returns what the server knows of the instance. An image that it does not
 // have any more has left its properties in the instance.
 func (g *instance) Facts(ctx context.Context, image bool) (checks.HostFacts, error) {
-	facts := checks.HostFacts{Time: time.Now(), Running: g.running}
+	facts := checks.HostFacts{Time: time.Now(), Running: g.running, SharedClock: g.inst.Type() == "container"}
 	if !image {
 		return facts, nil
 	}

@@ -43,6 +43,17 @@ func TestAbandonedNeverTouchesALiveRun(t *testing.T) {
 	}
 }
 
+// A clock that jumps, either way, makes nobody delete the instances of a run that
+// lives on this machine, nor the run its own.
+func TestAClockThatJumpsAbandonsNoLiveRun(t *testing.T) {
+	labels := NewOwner(time.Now().Add(time.Hour)).labels(KeepNever)
+	for _, jump := range []time.Duration{-100 * 365 * 24 * time.Hour, -2 * time.Hour, 2 * time.Hour, 100 * 365 * 24 * time.Hour} {
+		if abandoned, _ := Abandoned(labels, time.Now().Add(jump)); abandoned {
+			t.Errorf("after a jump by %s it is abandoned", jump)
+		}
+	}
+}
+
 func TestAProcessIsNamedByItsNumberAndStart(t *testing.T) {
 	if name := process(os.Getpid()); !regexp.MustCompile(`^\d+:\d+$`).MatchString(name) {
 		t.Errorf("this process is %q", name)

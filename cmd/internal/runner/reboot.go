@@ -108,6 +108,7 @@ type secondLook struct {
 	found     map[string][]checks.Result
 	outcomes  map[string]checks.Outcome
 	ready     bool
+	lost      bool // it was begun again
 	notReady  string
 }
 
@@ -133,7 +134,7 @@ func (l *secondLook) plan() probe.Plan {
 func (l *secondLook) begin() {
 	clear(l.found)
 	clear(l.outcomes)
-	l.ready, l.notReady = false, ""
+	l.ready, l.lost, l.notReady = false, true, ""
 }
 
 func (l *secondLook) event(ev probe.Event) {
@@ -197,6 +198,8 @@ func (l *secondLook) decide(name string, err error) {
 	var fault *ImageFault
 	switch {
 	case told && again.Verdict == checks.Fail && again.Total == 0: // all that there was is skipped
+	case told && again.Verdict == checks.Fail && l.lost:
+		o.Verdict, o.Reason = checks.Error, askedAgain
 	case told:
 		o.Verdict, o.Reason = again.Verdict, again.Reason
 	case errors.As(err, &fault):

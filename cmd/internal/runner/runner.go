@@ -268,6 +268,9 @@ func (r *Runner) evaluate(ctx context.Context, a *try) {
 	if err != nil {
 		err = cause(jobCtx, err)
 	}
+	if guest != nil {
+		err = seen.doubts(ctx, guest, err)
+	}
 	res.Checks, res.Verdict, res.Reason = seen.verdicts(err)
 	a.fault = r.remoteFault(ctx, *res, err)
 

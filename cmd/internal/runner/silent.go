@@ -58,6 +58,11 @@ func (g *instance) Probe(ctx context.Context, plan []byte, out Events) error {
 	}
 	look, cancel := context.WithTimeout(context.WithoutCancel(ctx), blameTime)
 	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		if interrupted(ctx) {
+			cancel()
+		}
+	})()
 	select {
 	case g.life.init = <-noted:
 	case <-look.Done():
@@ -111,6 +116,7 @@ func (e ending) starved() bool {
 // started again or runs nothing any more, or the server that lost it. ctx is the
 // run's, and look what is left for finding out.
 func (g *instance) silent(ctx, look context.Context, end ending) error {
+	stopping := g.inst.Stopping(look) // before the server forgets
 	now, err := g.settled(look)
 	if end.killed() {
 		// Everything in a guest that goes down is killed: its init may be next.
@@ -121,6 +127,10 @@ func (g *instance) silent(ctx, look context.Context, end ending) error {
 	switch {
 	case err != nil:
 		return errors.Join(fmt.Errorf("the guest's state is unknown: %w", err), end.err)
+	case now.Status == "Stopped" && (stopping || g.inst.Stopping(look)):
+		return errors.New("the guest was stopped by somebody else on the server")
+	case now.Status == "Frozen":
+		return errors.New("the guest was frozen by somebody else on the server")
 	case now.Status == "Stopped":
 		words := g.lastWords(look)
 		if words == "" {
@@ -140,10 +150,14 @@ func (g *instance) silent(ctx, look context.Context, end ending) error {
 }
 
 // settled returns what the guest is, once one that has stopped has had the time to
-// come back: to the server, a restart from within is a stop and a start.
+// come back: to the server, a restart from within is a stop and a start. So has a
+// server that does not answer: it may be restarting itself.
 func (g *instance) settled(ctx context.Context) (lxd.State, error) {
 	for until := time.Now().Add(restartTime); ; {
 		now, err := g.inst.State(ctx)
+		if err != nil && !lxd.Refused(err) && pause(ctx, restartTime/6) == nil {
+			continue
+		}
 		if err != nil || now.Status != "Stopped" || time.Now().After(until) {
 			return now, err
 		}

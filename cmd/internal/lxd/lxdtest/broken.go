@@ -24,6 +24,32 @@ var breakages = []breakage{
   done
 done) &
 `},
+	{Floods, "yes \"$(printf '\\033[2J::error::flood \\377')\" >/dev/console 2>&1 &\n"},
+	{Forks, "echo 'while true; do sleep 3600 & done' >/etc/forks; sh /etc/forks &\n"},
+	{HogsMemory, "tail /dev/zero &\ntail /dev/zero &\n"},
+	{HangsShell, "printf '#!/bin/busybox sh\\nexec sleep 86400\\n' >/bin/hang; chmod 755 /bin/hang; mv /bin/hang /bin/sh\n"},
+	{BadProbe, forger(`{"event":"checked","check":"up","outcome":{"verdict":"pass","passed":1,"total":1}}`)},
+	{BadTokens, forger(`{"token":"x","event":"hello","protocol":3}`, `{"token":"x","event":"ready","ready":{}}`,
+		`{"token":"x","event":"result","check":"up","result":{"verdict":"pass"}}`,
+		`{"token":"x","event":"checked","check":"up","outcome":{"verdict":"pass","passed":1,"total":1}}`, `{"token":"x","event":"end"}`)},
+}
+
+// forger replaces the probe by a program that says the lines, and has it run: where the
+// probe runs already, it is killed once, and asked once more.
+func forger(lines ...string) string {
+	script := "#!/bin/sh\ncat >/dev/null\n"
+	for _, line := range lines {
+		script += "echo '" + line + "'\n"
+	}
+	return "cat >/icepak-probe.new <<'EOF'\n" + script + "EOF\nchmod 755 /icepak-probe.new\nmv /icepak-probe.new /icepak-probe\n" + `cat >/etc/kills <<'EOF'
+while true; do
+  for p in /proc/[0-9]*; do
+    case "$(readlink $p/exe)" in "/icepak-probe (deleted)") kill -9 "${p#/proc/}";; esac
+  done
+done
+EOF
+sh /etc/kills &
+`
 }
 
 // withoutLoader is an executable of this machine's architecture whose dynamic loader

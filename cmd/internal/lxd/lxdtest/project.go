@@ -71,6 +71,15 @@ func OpenProject(t testing.TB, repo string) *Project {
 // Remove deletes the project with all that is in it, and returns what should not
 // have been there, or could not be removed.
 func (p *Project) Remove() []string {
+	left := p.clear()
+	if err := p.deleteProject(); err != nil {
+		left = append(left, fmt.Sprintf("delete project: %v", err))
+	}
+	return left
+}
+
+// clear deletes all that is in the project.
+func (p *Project) clear() []string {
 	var left []string
 	note := func(what string, err error) {
 		if err != nil {
@@ -89,7 +98,6 @@ func (p *Project) Remove() []string {
 	for _, image := range images {
 		note("delete image", p.wait(p.Server.DeleteImage(image.Fingerprint)))
 	}
-	note("delete project", p.deleteProject())
 	return left
 }
 

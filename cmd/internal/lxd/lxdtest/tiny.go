@@ -40,6 +40,12 @@ const (
 	EatsMemory  // init takes all the memory that it gets
 	KillsProbe  // whatever is run in it by LXD is killed
 	NoInitHere  // /sbin/init is a program that sleeps
+	Floods      // init writes to the console without end
+	Forks       // what init starts makes processes without end
+	HogsMemory  // likewise takes memory
+	HangsShell  // /bin/sh never does what it is asked to
+	BadProbe    // init puts another program in the probe's place, which says that all is well
+	BadTokens   // likewise, with events of a token of its own
 )
 
 // applets are the programs that busybox stands for.
@@ -78,6 +84,10 @@ func Tiny(t testing.TB, options ...Option) string {
 	dir := t.TempDir()
 	root := rootfs(t, options)
 	pack(t, root, "tar2sqfs", "-q", "-f", "-c", "zstd", "-X", "level=1", filepath.Join(dir, "rootfs.squashfs"))
+	unique := "none"
+	if slices.Contains(options, Unique) {
+		unique = rand.Text() // nobody has seen its metadata either
+	}
 	metadata := archive(t, func(w *tar.Writer) {
 		file(t, w, "metadata.yaml", 0o644, fmt.Sprintf(`architecture: %s
 creation_date: 1735689600
@@ -88,7 +98,8 @@ properties:
   variant: default
   serial: "20250101-01"
   description: a tiny image for tests
-`, kernelArch()))
+# %[2]s
+`, kernelArch(), unique))
 	})
 	if err := os.WriteFile(filepath.Join(dir, "incus.tar.xz"), pack(t, metadata, "xz", "-0", "-c"), 0o600); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,177 @@
+package soak
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/upmaru/icepak/cmd/internal/lxd/lxdtest"
+	"github.com/upmaru/icepak/cmd/internal/polarstore"
+)
+
+// bound is how long a run may take, whatever befalls it.
+const bound = 5 * time.Minute
+
+// A round is one image's way through a run that something befalls, and one that
+// nothing does.
+type round struct {
+	*site
+	t      *testing.T
+	seed   uint64
+	chance *rand.Rand
+
+	good    bool
+	fault   fault
+	moment  time.Duration
+	story   []string // what befell it, for people
+	proxy   *lxdtest.Proxy
+	version polarstore.Version
+	spec    string
+	cmd     *exec.Cmd
+}
+
+// run carries the round out, holds what must hold, and returns the exit code of the
+// run that something befell.
+func (r *round) run() int {
+	r.draw()
+	r.publish()
+	troubled := r.troubled()
+	r.proxy = lxdtest.NewProxy(r.t, r.daemon.Remote)
+	if !r.fault.later {
+		r.fault.does(r)
+	}
+	server := httptest.NewServer(troubled)
+	code, said := r.icepakTest(r.proxy.Remote.Addr, server.URL, true)
+	server.Close()
+	r.proxy.Calm()
+	r.t.Logf("%s: exit %d", r.told(), code)
+	right := map[bool]int{true: 0, false: 1}[r.good]
+	wrong := 1 - right
+	if code == wrong {
+		r.fails("the verdict is wrong: %s", said)
+	}
+	r.swept()
+	if code != right {
+		calm := httptest.NewServer(r.polar)
+		defer calm.Close()
+		if code, said := r.icepakTest(r.daemon.Remote.Addr, calm.URL, false); code != right {
+			r.fails("exit %d when nothing befalls it: %s", code, said)
+		}
+		r.swept()
+	}
+	r.posted()
+	return code
+}
+
+func (r *round) fails(format string, args ...any) {
+	r.t.Errorf("%s: %s\nagain: go test ./cmd/icepak/soak -args -runs 1 -seed %d", r.told(), fmt.Sprintf(format, args...), r.seed)
+}
+
+func (r *round) must(err error) {
+	r.t.Helper()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// publish puts a version into testing that nobody has seen, and writes its spec.
+func (r *round) publish() {
+	r.t.Helper()
+	made, err := r.store.ImportVersion(r.t.Context(), product, fmt.Sprintf("20260101-%d-%d", r.seed, time.Now().UnixNano()), lxdtest.Tiny(r.t, lxdtest.Unique))
+	r.must(err)
+	r.version = made.Version
+	_, err = r.store.FireVersion(r.t.Context(), r.version.ID, "test", polarstore.By{Actor: "soak"})
+	r.must(err)
+	r.spec = filepath.Join(r.dir, "spec.yaml")
+	r.must(os.WriteFile(r.spec, fmt.Appendf(nil, `checks:
+  files: {file: {/etc/passwd: {exists: true}}}
+  waits: {command: {sleep 0.5: {exit-status: 0}}, file: {/sbin/init: {exists: %v}}}
+`, r.good), 0o600))
+}
+
+// icepakTest runs icepak test on the version, and returns its exit code, -1 where it
+// was killed, and what it said.
+func (r *round) icepakTest(remote, polar string, befalls bool) (int, string) {
+	r.t.Helper()
+	r.cmd = exec.Command(r.icepak, "test", product, "--serial", r.version.Serial, "--remote", remote, "--spec", r.spec, "--promote", "--timeout", "1m")
+	r.cmd.Env = append(os.Environ(), "LANG=C.UTF-8", "ICEPAK_STATE="+r.dir, "XDG_STATE_HOME="+r.dir,
+		"POLAR_AUTH_TOKEN="+password, "POLAR_ENDPOINT="+polar, "TESTING_IMAGE_SERVER="+polar+r.space)
+	var said bytes.Buffer
+	r.cmd.Stdout, r.cmd.Stderr = &said, &said
+	r.must(r.cmd.Start())
+	late := time.AfterFunc(bound, func() { _ = r.cmd.Process.Kill() })
+	ended, befallen := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(befallen)
+		if befalls {
+			r.befall(ended)
+		}
+	}()
+	err := r.cmd.Wait()
+	if !late.Stop() {
+		r.fails("it does not end within %s: %s", bound, said.String())
+	}
+	close(ended)
+	<-befallen
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		return exit.ExitCode(), said.String()
+	case err != nil:
+		r.t.Fatal(err)
+	}
+	return 0, said.String()
+}
+
+// swept holds that icepak clean leaves no instance.
+func (r *round) swept() {
+	r.t.Helper()
+	out, err := exec.Command(r.icepak, "clean", "--remote", r.daemon.Remote.Addr).CombinedOutput()
+	if left := r.daemon.Instances(); err != nil || len(left) > 0 {
+		r.fails("%q is left behind: %v: %s", left, err, out)
+	}
+}
+
+// posted holds that Polar has each verdict of the version, the right one, and once.
+func (r *round) posted() {
+	r.t.Helper()
+	want := map[string]string{"files": "pass", "waits": map[bool]string{true: "pass", false: "fail"}[r.good]}
+	all, err := r.store.Assessments(r.t.Context(), r.version.ID)
+	r.must(err)
+	for _, a := range all {
+		events, err := r.store.AssessmentEvents(r.t.Context(), a.ID)
+		r.must(err)
+		names := named(events)
+		verdicts := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == "run" })
+		if !slices.Equal(verdicts, []string{want[a.Check]}) {
+			r.fails("%s in Polar: %s", a.Check, strings.Join(names, ", "))
+		}
+		delete(want, a.Check)
+	}
+	if len(want) > 0 {
+		r.fails("not in Polar: %v", want)
+	}
+	events, err := r.store.VersionEvents(r.t.Context(), r.version.ID)
+	r.must(err)
+	activated := map[bool][]string{true: {"test", "activate"}, false: {"test"}}[r.good]
+	if names := named(events); !slices.Equal(names, activated) {
+		r.fails("the version in Polar: %s", strings.Join(names, ", "))
+	}
+}
+
+func named(events []polarstore.Event) []string {
+	var names []string
+	for _, ev := range events {
+		names = append(names, ev.Name)
+	}
+	return names
+}
