@@ -568,3 +568,39 @@ func TestImagesThatWaitCostNoGoroutines(t *testing.T) {
 		}
 	})
 }
+
+func TestPolarIsAskedForAFewPromotionsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr := &patient{}
+		var jobs []Job
+		for i := range 50 {
+			job := Job{Image: report.Image{Product: fmt.Sprint("p", i)}, Nothing: "all passed earlier", Version: version(Gate{Type: "container", Check: "a", Passed: true})}
+			jobs = append(jobs, job)
+		}
+		sum := (&Runner{Tracker: tr, Promote: true, Emit: func(report.Event) {}}).Run(t.Context(), jobs)
+		if tr.promoted != 50 || tr.most > maxAsking || sum.Images[49].Promotion != report.Promoted {
+			t.Errorf("%d promoted, %d at once: %+v", tr.promoted, tr.most, sum.Images[49])
+		}
+	})
+}
+
+// patient is a tracker that takes its time.
+type patient struct {
+	tracker
+	mu             sync.Mutex
+	now            int
+	promoted, most int
+}
+
+func (p *patient) Promote(context.Context, string, polar.Version, string) error {
+	p.mu.Lock()
+	p.now++
+	p.promoted++
+	p.most = max(p.most, p.now)
+	p.mu.Unlock()
+	time.Sleep(time.Second)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.now--
+	return nil
+}
