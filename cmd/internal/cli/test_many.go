@@ -97,7 +97,8 @@ func capacity(c lxd.Capacity, vms bool) int {
 func (p *planner) parallel(ctx context.Context, jobs []runner.Job) map[string]int {
 	limits, launched, vms := map[string]int{}, 0, false
 	for _, job := range jobs {
-		if job.Place == nil {
+		if job.Place == nil { // what comes from no feed goes one after another by itself
+			limits[job.Image.Remote] = max(1, p.opts.many.parallel)
 			continue
 		}
 		launched++
@@ -110,6 +111,9 @@ func (p *planner) parallel(ctx context.Context, jobs []runner.Job) map[string]in
 		return limits
 	}
 	for name := range limits {
+		if p.remotes.open[name] == nil { // nothing is launched there
+			continue
+		}
 		n, err := p.remotes.open[name].capacity(ctx, vms)
 		if err != nil {
 			p.warn("%s tests one image at a time: %v", name, err)

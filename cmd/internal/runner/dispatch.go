@@ -21,6 +21,8 @@ type dispatch struct {
 	plan     *schedule
 	first    map[int]*try     // of jobs that are to be tried again
 	left     map[*Version]int // jobs of the version that are not done
+	ready    []*Version       // all of whose jobs are done, to be promoted if they passed
+	asking   int              // how many promotions are under way
 	warnings []string
 	count    struct{ done, failed, errors int }
 
@@ -59,7 +61,11 @@ func (d *dispatch) carryOut(ctx context.Context) {
 	interrupted := ctx.Done()
 	for {
 		d.launch(ctx)
-		if d.busy == 0 && len(d.plan.queue) == 0 {
+		for len(d.ready) > 0 && d.asking < maxAsking {
+			d.promote(ctx, d.ready[0])
+			d.ready = d.ready[1:]
+		}
+		if d.busy == 0 && len(d.plan.queue) == 0 && len(d.ready) == 0 {
 			return
 		}
 		var alarm <-chan time.Time
@@ -218,7 +224,7 @@ func (d *dispatch) done(ctx context.Context, i int, a *try) {
 	d.tell(res.Verdict)
 	if v := job.Version; v != nil {
 		if d.left[v]--; d.left[v] == 0 && d.run.Promote {
-			d.promote(ctx, v)
+			d.ready = append(d.ready, v)
 		}
 	}
 }
@@ -245,6 +251,9 @@ func (d *dispatch) tell(v checks.Verdict) {
 	d.run.Emit(report.Event{Time: time.Now(), Kind: report.Progress, Detail: said})
 }
 
+// maxAsking is how many promotions Polar is asked for at once.
+const maxAsking = 4
+
 // promote has the version promoted, all of whose jobs are done.
 func (d *dispatch) promote(ctx context.Context, v *Version) {
 	var which []int
@@ -256,9 +265,11 @@ func (d *dispatch) promote(ctx context.Context, v *Version) {
 		}
 	}
 	run := d.run
+	d.asking++
 	d.do(func() func() {
 		warnings := run.promote(ctx, jobs, images)
 		return func() {
+			d.asking--
 			d.warnings = append(d.warnings, warnings...)
 			for k, i := range which {
 				d.images[i] = images[k]
