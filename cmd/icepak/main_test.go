@@ -25,6 +25,27 @@ func TestMain(m *testing.M) {
 // TestScripts runs icepak as people do, on the real LXD of this machine. Every
 // script has a project of its own there, in which it must leave no instance.
 func TestScripts(t *testing.T) {
+	testscript.Run(t, scripts(t))
+}
+
+// TestScriptsAlone runs the scripts that kill runs, keep instances or clean up: what runs
+// have left behind is looked for in all projects of the server, so each is alone on it.
+func TestScriptsAlone(t *testing.T) {
+	params := scripts(t)
+	files, err := filepath.Glob("testdata/alone/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d scripts, %v", len(files), err)
+	}
+	params.Dir = ""
+	for _, file := range files {
+		params.Files = []string{file}
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { testscript.Run(t, params) })
+	}
+}
+
+// scripts are the parameters of scripts on LXD.
+func scripts(t *testing.T) testscript.Params {
+	t.Helper()
 	tiny := map[string]string{
 		"DEBIAN":    lxdtest.Debian(t),
 		"OTHERS":    lxdtest.Others(t),
@@ -34,7 +55,7 @@ func TestScripts(t *testing.T) {
 		"WRONGARCH": lxdtest.Tiny(t, lxdtest.WrongArch),
 		"NOSHELL":   lxdtest.Tiny(t, lxdtest.NoShell),
 	}
-	testscript.Run(t, testscript.Params{
+	return testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
@@ -57,7 +78,7 @@ func TestScripts(t *testing.T) {
 			"token":     token,
 			"trusted":   trusted,
 		},
-	})
+	}
 }
 
 // setUp gives a script a home, a remote rack1 and a free port for its Polar.

@@ -25,9 +25,6 @@ checks:
 instance:
   config: {limits.memory: 64MiB}
   devices: {root: {type: disk, path: /, pool: default, size: 40MiB}}` + waits
-	fewProcesses = `
-instance:
-  config: {limits.processes: "40", limits.memory: 128MiB}` + waits
 	floods = `
 checks:
   floods: {command: {"yes; echo": {exit-status: 0, timeout: 1s}}}`
@@ -67,7 +64,6 @@ func TestImagesThatNeverGetThatFar(t *testing.T) {
 		{"its first process is no init", lxdtest.NoInitHere, waits, checks.Pass, "", ""},
 		{"it floods its console", lxdtest.Floods, waits, checks.Pass, "", ""},
 		{"a command floods its output", lxdtest.Unique, floods, checks.Fail, "", "timed? ?out|within 1s|not done"},
-		{"it forks without end", lxdtest.Forks, fewProcesses, checks.Fail, "", "no room for one more process|resource temporarily unavailable"},
 		{"it takes all memory", lxdtest.HogsMemory, limited, checks.Pass, "", ""},
 		{"each of its commands hangs", lxdtest.HangsShell, soon, checks.Fail, "", "2s"},
 		{"another program in the probe's place", lxdtest.BadProbe, still, checks.Error, anyStage, "."},

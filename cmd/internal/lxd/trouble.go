@@ -4,6 +4,7 @@ import (
 	"context"
 	"path"
 	"strings"
+	"time"
 
 	client "github.com/canonical/lxd/client"
 	"github.com/canonical/lxd/shared/api"
@@ -41,7 +42,8 @@ func (i *Instance) FullPool(ctx context.Context) string {
 }
 
 // Stopping tells whether the server was asked a moment ago, by whomever, to stop the
-// instance, and did not have it stop by itself. The server remembers for seconds.
+// instance since it was started last, and did not have it stop by itself. The server
+// remembers for seconds.
 func (i *Instance) Stopping(ctx context.Context) bool {
 	var all []api.Operation
 	err := i.server.call(ctx, func(c client.InstanceServer) (err error) {
@@ -51,18 +53,36 @@ func (i *Instance) Stopping(ctx context.Context) bool {
 	if err != nil {
 		return false
 	}
+	var started, stopped time.Time
 	for _, op := range all {
-		if op.Description != "Stopping instance" && op.Description != "Stopping container" {
+		if !i.concerns(op) {
 			continue
 		}
-		for _, of := range op.Resources {
-			for _, url := range of {
-				name, _, _ := strings.Cut(path.Base(url), "?")
-				if name == i.name {
-					return true
-				}
+		switch op.Description {
+		case "Starting instance", "Starting container":
+			started = latest(started, op.CreatedAt)
+		case "Stopping instance", "Stopping container":
+			stopped = latest(stopped, op.CreatedAt)
+		}
+	}
+	return stopped.After(started)
+}
+
+// concerns tells whether the operation is one on the instance.
+func (i *Instance) concerns(op api.Operation) bool {
+	for _, of := range op.Resources {
+		for _, url := range of {
+			if name, _, _ := strings.Cut(path.Base(url), "?"); name == i.name {
+				return true
 			}
 		}
 	}
 	return false
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

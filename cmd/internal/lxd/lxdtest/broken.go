@@ -25,7 +25,6 @@ var breakages = []breakage{
 done) &
 `},
 	{Floods, "yes \"$(printf '\\033[2J::error::flood \\377')\" >/dev/console 2>&1 &\n"},
-	{Forks, "echo 'while true; do sleep 3600 & done' >/etc/forks; sh /etc/forks &\n"},
 	{HogsMemory, "tail /dev/zero &\ntail /dev/zero &\n"},
 	{HangsShell, "printf '#!/bin/busybox sh\\nexec sleep 86400\\n' >/bin/hang; chmod 755 /bin/hang; mv /bin/hang /bin/sh\n"},
 	{BadProbe, forger(`{"event":"checked","check":"up","outcome":{"verdict":"pass","passed":1,"total":1}}`)},

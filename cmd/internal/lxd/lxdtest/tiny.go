@@ -41,7 +41,6 @@ const (
 	KillsProbe  // whatever is run in it by LXD is killed
 	NoInitHere  // /sbin/init is a program that sleeps
 	Floods      // init writes to the console without end
-	Forks       // what init starts makes processes without end
 	HogsMemory  // likewise takes memory
 	HangsShell  // /bin/sh never does what it is asked to
 	BadProbe    // init puts another program in the probe's place, which says that all is well
