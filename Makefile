@@ -51,7 +51,7 @@ test-incus: setup ## test what talks to LXD on a real Incus as well
 .PHONY: test-images
 test-images: setup probes ## test the built-in specs on good images, and on ones that are broken in many ways
 	.ci/images
-	go test -count=1 -parallel 3 -timeout 25m ./cmd/icepak/imagetest
+	go test -count=1 -parallel 4 -timeout 25m ./cmd/icepak/imagetest
 
 .PHONY: test-browser
 test-browser: ## look at Polar's pages in a headless Chromium; leaves pictures in bin/pages
