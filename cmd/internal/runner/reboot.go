@@ -48,6 +48,9 @@ func (g *instance) Reboot(ctx context.Context, w *Watch) error {
 		if err := g.push(ctx, g.program); err != nil {
 			return err
 		}
+		if err := pause(ctx, syncTime); err != nil {
+			return err
+		}
 	}
 	if err := g.start(ctx); err != nil {
 		return err
