@@ -24,8 +24,7 @@ func TestIncus(t *testing.T) {
 		"INITEXITS": lxdtest.Tiny(t, lxdtest.InitExits),
 		"WRONGARCH": lxdtest.Tiny(t, lxdtest.WrongArch),
 	}
-	testscript.Run(t, testscript.Params{
-		Dir:                 filepath.Join("testdata", "incus"),
+	alone(t, "testdata/incus/*.txtar", testscript.Params{
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			for name, dir := range images {

@@ -31,8 +31,13 @@ func TestScripts(t *testing.T) {
 // TestScriptsAlone runs the scripts that kill runs, keep instances or clean up: what runs
 // have left behind is looked for in all projects of the server, so each is alone on it.
 func TestScriptsAlone(t *testing.T) {
-	params := scripts(t)
-	files, err := filepath.Glob("testdata/alone/*.txtar")
+	alone(t, "testdata/alone/*.txtar", scripts(t))
+}
+
+// alone runs scripts one after another.
+func alone(t *testing.T, pattern string, params testscript.Params) {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) == 0 {
 		t.Fatalf("%d scripts, %v", len(files), err)
 	}
