@@ -1,7 +1,7 @@
 # make help lists the targets. Everything but test, test-images, bench and demo works without an LXD.
 SHELL := bash -euo pipefail
 # A number of inputs for each target. A time races with the workers at its end (go.dev/issue/75804, mended in Go 1.27).
-FUZZTIME ?= 10000x
+FUZZTIME ?= 5000x
 RUNS ?= 1000
 # Of what minio-go brings, half a megabyte is a JSON library that is quicker on what it seldom does here.
 TAGS := stdlibjson
@@ -15,6 +15,8 @@ EMBEDDED := cmd/internal/probe/embedded
 PROBES := $(foreach arch,amd64 arm64,$(EMBEDDED)/icepak-probe-linux-$(arch).zst)
 # What launches instances, a few at a time: LXD on two cores answers late, or not, when many start at once.
 ON_LXD = ./cmd/icepak ./cmd/icepak/soak ./cmd/internal/lxd/...
+# What takes minutes, and a server of its own: make test-faults.
+FAULTS := TestFaultsOnTheServerDecideNothing
 QUICK = $(shell go list ./... | grep -vE '/cmd/(icepak|internal/lxd)(/|$$)')
 
 .PHONY: build
@@ -37,7 +39,11 @@ setup: ## ready this machine: packages, Go, LXD, Incus, a Debian image
 
 .PHONY: test
 test: setup test-quick ## test everything, on a real LXD and a real Incus
-	go test -race -p 1 -parallel 2 -timeout 20m $(ON_LXD)
+	go test -race -p 1 -parallel 2 -timeout 20m -skip $(FAULTS) $(ON_LXD)
+
+.PHONY: test-faults
+test-faults: setup probes ## kill an LXD of its own, and break the way to it, in the middle of runs
+	go test -count=1 -timeout 20m ./cmd/icepak -run $(FAULTS)
 
 .PHONY: test-quick
 test-quick: probes ## test what needs no LXD
@@ -51,7 +57,7 @@ test-incus: setup ## test what talks to LXD on a real Incus as well
 .PHONY: test-images
 test-images: setup probes ## test the built-in specs on good images, and on ones that are broken in many ways
 	.ci/images
-	go test -count=1 -parallel 4 -timeout 25m ./cmd/icepak/imagetest
+	go test -count=1 -parallel 5 -timeout 25m ./cmd/icepak/imagetest
 
 .PHONY: test-browser
 test-browser: ## look at Polar's pages in a headless Chromium; leaves pictures in bin/pages
@@ -69,7 +75,7 @@ soak: setup probes ## test the tiny image RUNS times (1000) amid random faults, 
 	go test -timeout 24h -count=50 ./cmd/icepak/imagetest -run TestGoodImagesPass
 
 .PHONY: fuzz
-fuzz: ## run every fuzz target for FUZZTIME (10000x: as many inputs)
+fuzz: ## run every fuzz target for FUZZTIME (5000x: as many inputs)
 	.ci/fuzz $(FUZZTIME)
 
 .PHONY: demo
