@@ -3,7 +3,7 @@ package imagetest
 // brokenHygiene are images that work, and that nobody wants to use.
 func brokenHygiene() []breakage {
 	one := func(name, base, why string, edits ...edit) breakage {
-		return breakage{name, base, edits, "hygiene", why}
+		return breakage{name, base, edits, "hygiene", why, "hygiene"}
 	}
 	return []breakage{
 		one("a machine's id", "bookworm", `/etc/machine-id`, file("/etc/machine-id", "0123456789abcdef0123456789abcdef\n")),
