@@ -32,7 +32,7 @@ func (f *RemoteFault) Unwrap() error { return f.Err }
 // decided, or returns nil. What the image did, or our own side, is no fault of the
 // remote's.
 func (r *Runner) remoteFault(ctx context.Context, res report.ImageResult, err error) *RemoteFault {
-	name := cmp.Or(res.Image.Remote, "this machine")
+	name := cmp.Or(res.Remote, "this machine")
 	if err == nil || ctx.Err() != nil || res.Verdict != checks.Error {
 		return nil
 	}
@@ -44,7 +44,7 @@ func (r *Runner) remoteFault(ctx context.Context, res report.ImageResult, err er
 	case lxd.Unanswered(err):
 		return &RemoteFault{Err: fmt.Errorf("%s did not answer: %w", name, err)}
 	}
-	if err := r.alive(ctx, res.Image.Remote); err != nil && ctx.Err() == nil {
+	if err := r.alive(ctx, res.Remote); err != nil && ctx.Err() == nil {
 		return &RemoteFault{Err: err}
 	}
 	if early && errors.As(err, &timeout) {

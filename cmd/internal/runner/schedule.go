@@ -38,7 +38,7 @@ type lane struct {
 func (l *lane) lost() bool { return l.faults >= maxFaults }
 
 func (l *lane) takes(e *entry) bool {
-	return !l.closed && l.running < l.limit && !(e.alone && l.alone) && l != e.failed
+	return !l.closed && l.running < l.limit && (!e.alone || !l.alone) && l != e.failed
 }
 
 // An entry is a job that waits.
