@@ -69,7 +69,13 @@ type jsonImage struct {
 }
 
 type jsonCheck struct {
-	Name     string         `json:"name"`
+	Name string `json:"name"`
+	jsonVerdict
+	Results []jsonResult `json:"results"`
+}
+
+// A jsonVerdict is a check's, without the results that it rests on.
+type jsonVerdict struct {
 	Title    string         `json:"title,omitempty"`
 	Source   string         `json:"source,omitempty"`
 	Verdict  checks.Verdict `json:"verdict"`
@@ -80,7 +86,6 @@ type jsonCheck struct {
 	Earlier  bool           `json:"earlier,omitempty"`
 	Posted   string         `json:"posted,omitempty"`
 	Causes   []string       `json:"causes,omitempty"`
-	Results  []jsonResult   `json:"results"`
 }
 
 type jsonResult struct {
@@ -161,18 +166,20 @@ func newJSONImage(r ImageResult) jsonImage {
 
 func newJSONCheck(c CheckResult) jsonCheck {
 	check := jsonCheck{
-		Name:     c.Name,
-		Title:    c.Title,
-		Source:   c.Source,
-		Verdict:  known(c.Verdict),
-		Reason:   bounded(c.Reason),
-		Passed:   c.Passed,
-		Total:    c.Total,
-		Duration: newSeconds(c.Duration),
-		Earlier:  c.Earlier,
-		Posted:   c.Posted,
-		Causes:   causeLines(c.Causes),
-		Results:  []jsonResult{},
+		Name: c.Name,
+		jsonVerdict: jsonVerdict{
+			Title:    c.Title,
+			Source:   c.Source,
+			Verdict:  known(c.Verdict),
+			Reason:   bounded(c.Reason),
+			Passed:   c.Passed,
+			Total:    c.Total,
+			Duration: newSeconds(c.Duration),
+			Earlier:  c.Earlier,
+			Posted:   c.Posted,
+			Causes:   causeLines(c.Causes),
+		},
+		Results: []jsonResult{},
 	}
 	for _, r := range c.Results {
 		check.Results = append(check.Results, jsonResult{

@@ -79,27 +79,15 @@ type lineWarning struct {
 
 type lineResult struct {
 	lineCheck
-	Type     string         `json:"type"`
-	ID       string         `json:"id"`
-	Property string         `json:"property"`
-	Title    string         `json:"title,omitempty"`
-	Verdict  checks.Verdict `json:"verdict"`
-	Expected any            `json:"expected,omitempty"`
-	Actual   any            `json:"actual,omitempty"`
-	Message  string         `json:"message,omitempty"`
-	Output   string         `json:"output,omitempty"`
-	Duration jsonSeconds    `json:"duration_s"`
-	Source   string         `json:"source,omitempty"`
-	When     checks.Moment  `json:"when,omitempty"`
+	jsonResult
 }
 
 // newLineResult tells of a pass only that it is one, as most results are passes.
 func newLineResult(head lineHead, check string, r checks.Result) lineResult {
-	line := lineResult{
-		lineCheck: lineCheck{head, cleanText(check)},
-		Type:      cleanText(r.Type), ID: cleanText(r.ID), Property: cleanText(r.Property), Title: cleanText(r.Title),
+	line := lineResult{lineCheck{head, cleanText(check)}, jsonResult{
+		Type: cleanText(r.Type), ID: cleanText(r.ID), Property: cleanText(r.Property), Title: cleanText(r.Title),
 		Verdict: known(r.Verdict), Duration: newSeconds(r.Duration), Source: cleanText(r.Source), When: knownMoment(r.When),
-	}
+	}}
 	if line.Verdict != checks.Pass {
 		line.Expected, line.Actual = cleanValue(r.Expected), cleanValue(r.Actual)
 		line.Message, line.Output = cleanText(r.Message), cleanText(r.Output)
@@ -109,30 +97,17 @@ func newLineResult(head lineHead, check string, r checks.Result) lineResult {
 
 type lineChecked struct {
 	lineCheck
-	lineVerdict
+	jsonVerdict
 }
 
 type lineCheckDone struct {
 	Name string `json:"name"`
-	lineVerdict
+	jsonVerdict
 }
 
-// A lineVerdict is a check's, without its results, which were told of before.
-type lineVerdict struct {
-	Title    string         `json:"title,omitempty"`
-	Source   string         `json:"source,omitempty"`
-	Verdict  checks.Verdict `json:"verdict"`
-	Reason   string         `json:"reason,omitempty"`
-	Passed   int            `json:"passed"`
-	Total    int            `json:"total"`
-	Duration jsonSeconds    `json:"duration_s"`
-	Earlier  bool           `json:"earlier,omitempty"`
-	Posted   string         `json:"posted,omitempty"`
-	Causes   []string       `json:"causes,omitempty"`
-}
-
-func newLineVerdict(c CheckResult) lineVerdict {
-	return lineVerdict{
+// newLineVerdict is a check's, whose results were told of before.
+func newLineVerdict(c CheckResult) jsonVerdict {
+	return jsonVerdict{
 		Title: cleanText(c.Title), Source: cleanText(c.Source),
 		Verdict: known(c.Verdict), Reason: cleanText(c.Reason), Passed: c.Passed, Total: c.Total,
 		Duration: newSeconds(c.Duration), Earlier: c.Earlier, Posted: cleanText(c.Posted), Causes: causeLines(c.Causes),
