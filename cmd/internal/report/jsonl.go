@@ -62,7 +62,9 @@ func (l *jsonLines) Event(e Event) error {
 	case StageStarted:
 		l.print(lineStage{head, Stage(cleanText(string(e.Stage)))})
 	case Progress:
-		l.tellProgress(head, e)
+		if e.Image != nil { // how far the run has come shows in its images
+			l.tellProgress(head, e)
+		}
 	case CheckStarted:
 		l.print(lineCheck{head, cleanText(e.Check)})
 	case ResultFound:
@@ -78,6 +80,8 @@ func (l *jsonLines) Event(e Event) error {
 			l.warned[e.Detail] = true
 		}
 		l.print(lineWarning{head, cleanText(e.Detail)})
+	case Moved:
+		l.print(lineWarning{head, cleanText(e.Detail)})
 	case ImageDone:
 		if e.Done != nil {
 			l.tellDone(e.Time, *e.Done)
@@ -88,10 +92,7 @@ func (l *jsonLines) Event(e Event) error {
 
 // tellProgress tells of progress seldom: a download has hundreds of events.
 func (l *jsonLines) tellProgress(head lineHead, e Event) {
-	var key imageKey
-	if e.Image != nil {
-		key = e.Image.key()
-	}
+	key := e.Image.key()
 	last, told := l.progress[key]
 	early := e.Time.Before(last.at.Add(progressInterval)) && (e.Percent < 100 || last.percent >= 100)
 	if told && last.stage == e.Stage && early {

@@ -121,6 +121,29 @@ func TestEventsFollowTheirSchema(t *testing.T) {
 	}
 }
 
+// An image that a remote could not decide begins again on another. How far the whole
+// run has come is for people only: it is no image's stage.
+func TestAnImageThatMovesIsToldOf(t *testing.T) {
+	out := &lineCounter{t: t}
+	r := NewJSONLines(out, nil)
+	for _, e := range []Event{
+		{Kind: RunStarted, Time: started, Run: &RunStart{ID: "k3w7abcd"}},
+		{Kind: Progress, Time: started, Detail: "1 of 2 images done"},
+		{Kind: Moved, Time: started, Image: &debian, Detail: "rack1 does not answer"},
+	} {
+		if err := r.Event(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(out.lines) != 2 {
+		t.Fatalf("got %q", out.lines)
+	}
+	assertEvent(t, eventsSchema(t), out.lines[1])
+	if line := parsed(t, out.lines)[1]; line["event"] != "moved" || line["detail"] != "rack1 does not answer" || line["image"] == nil {
+		t.Errorf("got %v", line)
+	}
+}
+
 func TestTheEventsSchemaRefusesWhatIsNoEvent(t *testing.T) {
 	schema := eventsSchema(t)
 	for _, line := range []string{

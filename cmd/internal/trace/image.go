@@ -50,6 +50,9 @@ func (i *image) event(e report.Event) (last bool) {
 		}
 	case report.Warning:
 		i.tell(e.Time, "warning", text("icepak.detail", e.Detail))
+	case report.Moved: // to a remote where it is another
+		i.finish(e.Time, report.ImageResult{Verdict: checks.Error, Reason: e.Detail})
+		return true
 	case report.ImageDone:
 		if e.Done != nil {
 			i.finish(e.Time, *e.Done)

@@ -155,6 +155,21 @@ func TestARunThatIsCutShortEndsItsSpans(t *testing.T) {
 	}
 }
 
+func TestAnImageThatMovesEndsItsSpan(t *testing.T) {
+	c := newCollector(t)
+	r, _ := reporter(t, c, nil)
+	for _, e := range []report.Event{
+		{Kind: report.StageStarted, Time: at(0), Image: &debian, Stage: report.Create},
+		{Kind: report.Moved, Time: at(500), Image: &debian, Detail: "rack1 does not answer"},
+	} {
+		_ = r.Event(e)
+	}
+	_ = r.Close(report.Summary{Verdict: checks.Pass})
+	if s := c.named("debian:bookworm:amd64:default container"); !s.end.Equal(at(500)) || s.Status.Code != 2 {
+		t.Errorf("%+v", s.otlpSpan)
+	}
+}
+
 func TestARunThatCannotBeginSaysWhy(t *testing.T) {
 	c := newCollector(t)
 	r, _ := reporter(t, c, nil)
