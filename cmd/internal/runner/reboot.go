@@ -43,22 +43,7 @@ func (g *instance) Reboot(ctx context.Context, w *Watch) error {
 	if forced {
 		w.Warn(fmt.Sprintf("the guest did not shut down within %s, and was stopped by force", shutdownTime))
 	}
-	vm := g.inst.Type() == "virtual-machine"
-	if !vm {
-		if err := g.push(ctx, g.program); err != nil {
-			return err
-		}
-		if err := pause(ctx, syncTime); err != nil {
-			return err
-		}
-	}
-	if err := g.start(ctx); err != nil {
-		return err
-	}
-	if vm {
-		return g.pushToAgent(ctx, g.program)
-	}
-	return nil
+	return g.boot(ctx, w, report.Reboot, g.program)
 }
 
 // waits tells whether a check has passed and is to be looked at once more.

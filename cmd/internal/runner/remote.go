@@ -53,23 +53,29 @@ func (r *Remote) Launch(ctx context.Context, w *Watch, before Before) (Guest, er
 		return g, err
 	}
 	g.look(ctx, before)
-	vm := r.Request.Type == "virtual-machine"
+	return g, g.boot(ctx, w, report.Start, r.Probe)
+}
+
+// boot starts the guest, as the stage, with the probe in it: a container has it before
+// the start, a virtual machine gets it once its agent answers.
+func (g *instance) boot(ctx context.Context, w *Watch, stage report.Stage, probe Program) error {
+	vm := g.inst.Type() == "virtual-machine"
 	if !vm {
-		if err := g.push(ctx, r.Probe); err != nil {
-			return g, err
+		if err := g.push(ctx, probe); err != nil {
+			return err
 		}
 		if err := pause(ctx, syncTime); err != nil {
-			return g, err
+			return err
 		}
 	}
-	w.Begin(report.Start)
+	w.Begin(stage)
 	if err := g.start(ctx); err != nil {
-		return g, err
+		return err
 	}
 	if vm {
-		return g, g.pushToAgent(ctx, r.Probe)
+		return g.pushToAgent(ctx, probe)
 	}
-	return g, nil
+	return nil
 }
 
 // syncTime is what LXD is left between the probe's push and the start. Its program that
