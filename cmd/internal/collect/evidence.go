@@ -124,6 +124,15 @@ func (c *collection) add(name, text string) {
 
 // bounded keeps the end of a text that is too long, from the start of a line.
 func bounded(text string, most int) string {
+	kept := End(text, most)
+	if len(text) <= most {
+		return kept
+	}
+	return fmt.Sprintf("(%d bytes before this)\n", len(text)-len(kept)) + kept
+}
+
+// End returns the end of a text, of at most so many bytes, from the start of a line.
+func End(text string, most int) string {
 	if len(text) <= most {
 		return text
 	}
@@ -131,5 +140,5 @@ func bounded(text string, most int) string {
 	if _, rest, ok := strings.Cut(kept, "\n"); ok && rest != "" {
 		kept = rest
 	}
-	return fmt.Sprintf("(%d bytes before this)\n", len(text)-len(kept)) + strings.ToValidUTF8(kept, "")
+	return strings.ToValidUTF8(kept, "")
 }

@@ -3,7 +3,6 @@ package runner
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/upmaru/icepak/checks"
@@ -39,7 +38,7 @@ func explain(ctx context.Context, guest Guest, job Job, res *report.ImageResult,
 	res.Diagnostics = nil
 	for _, p := range pieces {
 		if p.Name == "console" || p.Name == "lxc.log" || slices.Contains(cited, p.Name) {
-			res.Diagnostics = append(res.Diagnostics, report.Diagnostic{Name: p.Name, Text: endOf(p.Text, maxCited)})
+			res.Diagnostics = append(res.Diagnostics, report.Diagnostic{Name: p.Name, Text: collect.End(p.Text, maxCited)})
 		}
 	}
 }
@@ -95,16 +94,4 @@ func ask(ctx context.Context, guest Guest, job Job, results []report.CheckResult
 		},
 	})
 	return pieces
-}
-
-// endOf returns the end of a text, of at most n bytes, from the start of a line.
-func endOf(text string, n int) string {
-	if len(text) <= n {
-		return text
-	}
-	text = text[len(text)-n:]
-	if _, rest, ok := strings.Cut(text, "\n"); ok && rest != "" {
-		text = rest
-	}
-	return strings.ToValidUTF8(text, "")
 }
