@@ -142,6 +142,10 @@ func Refused(err error) bool {
 	return isRefusal(err) || errors.As(err, &failed)
 }
 
+// Ending tells whether the server lost a guest between two looks at it: Incus asks the
+// kernel about the process of one that has just ended.
+func Ending(err error) bool { return Refused(err) && strings.Contains(err.Error(), "Invalid PID") }
+
 // Full tells whether the server, or the project on it, has no room for one more
 // instance: no space, no memory, or none left of a quota.
 func Full(err error) bool {

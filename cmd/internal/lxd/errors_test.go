@@ -37,3 +37,15 @@ func TestWhatIsTheServersFault(t *testing.T) {
 		}
 	}
 }
+
+// Incus says this of a guest whose init ended while it was asked for.
+func TestAGuestThatEndsWhileItIsLookedAtIsTold(t *testing.T) {
+	for text, want := range map[string]bool{"Invalid PID '\ufffd'": true, "Instance not found": false} {
+		if got := Ending(fmt.Errorf("x: state: %w", api.StatusErrorf(http.StatusInternalServerError, "%s", text))); got != want {
+			t.Errorf("%s: %t", text, got)
+		}
+	}
+	if Ending(&UnreachableError{Remote: "r", Err: errors.New("Invalid PID")}) {
+		t.Error("a server that did not answer said something")
+	}
+}

@@ -169,7 +169,7 @@ func (g *instance) start(ctx context.Context) error {
 	case err != nil && gpuRefused(err):
 		return fmt.Errorf("the server cannot give the instance its GPU: %w", err)
 	case err != nil:
-		return fmt.Errorf("start the instance: %w", err)
+		return g.notStarted(ctx, fmt.Errorf("start the instance: %w", err))
 	}
 	return nil
 }

@@ -151,11 +151,12 @@ func (g *instance) silent(ctx, look context.Context, end ending) error {
 
 // settled returns what the guest is, once one that has stopped has had the time to
 // come back: to the server, a restart from within is a stop and a start. So has a
-// server that does not answer: it may be restarting itself.
+// server that does not answer, which may be restarting itself, and one that cannot
+// tell what a guest is that is about to be gone.
 func (g *instance) settled(ctx context.Context) (lxd.State, error) {
 	for until := time.Now().Add(restartTime); ; {
 		now, err := g.inst.State(ctx)
-		if err != nil && !lxd.Refused(err) && pause(ctx, restartTime/6) == nil {
+		if err != nil && (!lxd.Refused(err) || lxd.Ending(err) && time.Now().Before(until)) && pause(ctx, restartTime/6) == nil {
 			continue
 		}
 		if err != nil || now.Status != "Stopped" || time.Now().After(until) {
@@ -229,6 +230,49 @@ func (g *instance) knock(ctx context.Context, silence error) error {
 	return &ImageFault{Reason: fmt.Sprintf("the guest (%s) runs nothing any more", strings.ToLower(now.Status))}
 }
 
+// notStarted finds out who is to blame for a start that failed, as err says, for no
+// reason that LXC gives. An init that ends at once may be gone before the server has
+// done all that belongs to a start; another start tells, which serves nothing else: the
+// guest is not at its first boot any more.
+func (g *instance) notStarted(ctx context.Context, err error) error {
+	var failed *lxd.StartError
+	if !errors.As(err, &failed) || ctx.Err() != nil || g.inst.Type() == "virtual-machine" {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, blameTime)
+	defer cancel()
+	if !g.stopped(ctx) {
+		return err
+	}
+	if fault := g.foreignInit(ctx); fault != "" {
+		return &ImageFault{Reason: "the image does not start: " + fault}
+	}
+	if said, consoleErr := g.inst.Console(ctx); consoleErr != nil || strings.TrimSpace(said) == "" || g.inst.Start(ctx) != nil || !g.stopped(ctx) {
+		return err
+	}
+	words := g.lastWords(ctx)
+	if words == "" {
+		return err
+	}
+	return &ImageFault{Reason: "the guest stopped by itself, " + words}
+}
+
+// stopped waits for the guest's end, for the time that one has to come back, and tells
+// whether it stopped by itself.
+func (g *instance) stopped(ctx context.Context) bool {
+	for until := time.Now().Add(restartTime); ; {
+		now, err := g.settled(ctx)
+		switch {
+		case err != nil || g.inst.Stopping(ctx):
+			return false
+		case now.Status == "Stopped":
+			return true
+		case time.Now().After(until) || pause(ctx, restartTime/20) != nil:
+			return false
+		}
+	}
+}
+
 // lastWords is what the console, or else LXD's log, ends with, or nothing.
 func (g *instance) lastWords(ctx context.Context) string {
 	log, err := g.inst.Log(ctx, "lxc.log")
@@ -239,7 +283,7 @@ func (g *instance) lastWords(ctx context.Context) string {
 		return "LXC says: " + fault
 	}
 	if fault := g.foreignInit(ctx); fault != "" {
-		return fault
+		return "and " + fault
 	}
 	if text, err := g.inst.Console(ctx); err == nil && strings.TrimSpace(text) != "" {
 		return "its console ends with: " + lastLine(text)
@@ -266,7 +310,7 @@ func (g *instance) foreignInit(ctx context.Context) string {
 	if runs == nil || slices.Contains(runs, machine) {
 		return ""
 	}
-	return fmt.Sprintf("and its /sbin/init is of another architecture: %s, not %s", machine, g.inst.Architecture())
+	return fmt.Sprintf("its /sbin/init is of another architecture: %s, not %s", machine, g.inst.Architecture())
 }
 
 // lxcErrors is what LXC complains of, or nothing.
