@@ -205,8 +205,10 @@ func (o *testOptions) validate() error {
 // asked is what a run begins with, for reports.
 func (o *testOptions) asked(run, version string) *report.RunStart {
 	return &report.RunStart{
-		ID: run, Version: version, Products: o.source.products, Serial: o.source.serial, Types: o.types, Checks: o.checks,
-		Promote: o.promote, Force: o.force, RequireGPU: o.requireGPU, Keep: o.keep, Timeout: o.timeout,
+		ID: run, Version: version, Products: o.source.products, All: o.source.all, Pending: o.source.pending, Serial: o.source.serial,
+		Shard: o.many.shard, Types: o.types, Checks: o.checks, Promote: o.promote, Force: o.force, RequireGPU: o.requireGPU,
+		Remotes: o.remote.names, Targets: o.remote.targets, Parallel: o.many.parallel, FailFast: o.many.failFast, Order: o.many.order,
+		Keep: o.keep, Timeout: o.timeout,
 	}
 }
 
