@@ -75,6 +75,20 @@ func (o *remoteOptions) validate() error {
 	return nil
 }
 
+// use opens the remote that the options name for f, and closes it. Nobody is warned.
+func (o remoteOptions) use(ctx context.Context, env *Env, f func(*remote) error) error {
+	remotes, err := newRemotes(env, o, func(string, ...any) {})
+	if err != nil {
+		return err
+	}
+	defer remotes.close()
+	on, err := remotes.named(ctx)
+	if err != nil {
+		return err
+	}
+	return f(on)
+}
+
 // A remote is an LXD server that a run uses.
 type remote struct {
 	name    string
