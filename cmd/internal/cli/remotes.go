@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"runtime"
 	"strings"
@@ -66,6 +67,11 @@ func (o *remoteOptions) fromEnv(env *Env) {
 func (o *remoteOptions) validate() error {
 	if (o.clientCert == "") != (o.clientKey == "") {
 		return usagef("--client-cert and --client-key go together")
+	}
+	for _, name := range append(o.names, o.name) {
+		if u, err := url.Parse(name); err == nil && u.User != nil { // reports show addresses
+			return usagef("--remote: an address has no user and no password; access is by a client certificate")
+		}
 	}
 	for _, f := range o.fingerprints {
 		if _, err := lxd.ParseFingerprint(f); err != nil {
