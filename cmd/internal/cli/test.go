@@ -193,7 +193,7 @@ func (o *testOptions) validate() error {
 	if len(o.remote.names) > 0 {
 		o.remote.name = o.remote.names[0]
 	}
-	if !o.source.fromFeed() && len(o.remote.names)+len(o.remote.targets) > 1 {
+	if !o.source.fromFeed() && (len(o.remote.names) > 1 || len(o.remote.targets) > 0) {
 		return usagef("--image, --path, --instance and --local go with a single --remote, and with no --target")
 	}
 	if !o.source.fromFeed() && o.many.shard != "" {

@@ -55,7 +55,7 @@ func usage(rule cobra.PositionalArgs) cobra.PositionalArgs {
 		if len(args) > 0 {
 			got = fmt.Sprintf("%q", args)
 		}
-		return usageError{err: fmt.Errorf("%s takes %s, got %s", cmd.CommandPath(), takes, got), hint: seeHelp(cmd)}
+		return usageError{err: fmt.Errorf("%s takes %s, got %s", strings.TrimPrefix(cmd.CommandPath(), "icepak "), takes, got), hint: seeHelp(cmd)}
 	}
 }
 
