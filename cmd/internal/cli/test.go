@@ -239,6 +239,7 @@ func runTest(ctx context.Context, env *Env, opts testOptions) error {
 	if err != nil {
 		return err
 	}
+	defer outliveReaders()()
 	var warnings []string
 	p := &planner{env: env, opts: opts, specs: specs, warn: func(format string, args ...any) {
 		w := fmt.Sprintf(format, args...)
