@@ -18,8 +18,9 @@ ON_LXD = ./cmd/icepak/soak ./cmd/internal/lxd/...
 # Of ./cmd/icepak, whole runs in the test's own process, which mostly wait. The scripts run icepak without the race detector,
 # which has it hash images and serve Polar several times as long; what goes on at once in it has its tests in test-quick.
 RACED := TestImagesThatNeverGetThatFar
-# What takes minutes, and a server of its own: make test-faults.
+# What takes minutes, and a server of its own: make test-faults. FAULT is which: killed, line, guest, disk or feed.
 FAULTS := TestFaultsOnTheServerDecideNothing
+FAULT ?= .
 QUICK = $(shell go list ./... | grep -vE '/cmd/(icepak|internal/lxd)(/|$$)')
 
 .PHONY: build
@@ -48,7 +49,7 @@ test: setup test-quick ## test everything, on a real LXD and a real Incus
 
 .PHONY: test-faults
 test-faults: setup probes ## kill an LXD of its own, and break the way to it, in the middle of runs
-	go test -count=1 -timeout 20m ./cmd/icepak -run $(FAULTS)
+	go test -count=1 -timeout 20m ./cmd/icepak -run '$(FAULTS)/($(FAULT))'
 
 .PHONY: test-quick
 test-quick: probes ## test what needs no LXD
