@@ -14,9 +14,13 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 EMBEDDED := cmd/internal/probe/embedded
 PROBES := $(foreach arch,amd64 arm64,$(EMBEDDED)/icepak-probe-linux-$(arch).zst)
 # What launches instances, a few at a time: LXD on two cores answers late, or not, when many start at once.
-ON_LXD = ./cmd/icepak ./cmd/icepak/soak ./cmd/internal/lxd/...
-# What takes minutes, and a server of its own: make test-faults.
+ON_LXD = ./cmd/icepak/soak ./cmd/internal/lxd/...
+# Of ./cmd/icepak, whole runs in the test's own process, which mostly wait. The scripts run icepak without the race detector,
+# which has it hash images and serve Polar several times as long; what goes on at once in it has its tests in test-quick.
+RACED := TestImagesThatNeverGetThatFar
+# What takes minutes, and a server of its own: make test-faults. FAULT is which: killed, line, guest, disk or feed.
 FAULTS := TestFaultsOnTheServerDecideNothing
+FAULT ?= .
 QUICK = $(shell go list ./... | grep -vE '/cmd/(icepak|internal/lxd)(/|$$)')
 
 .PHONY: build
@@ -39,11 +43,13 @@ setup: ## ready this machine: packages, Go, LXD, Incus, a Debian image
 
 .PHONY: test
 test: setup test-quick ## test everything, on a real LXD and a real Incus
-	go test -race -p 1 -parallel 2 -timeout 20m -skip $(FAULTS) $(ON_LXD)
+	go test -race -p 1 -parallel 2 -timeout 20m $(ON_LXD)
+	go test -race -parallel 3 -run $(RACED) ./cmd/icepak
+	go test -parallel 3 -timeout 20m -skip '$(FAULTS)|$(RACED)' ./cmd/icepak
 
 .PHONY: test-faults
 test-faults: setup probes ## kill an LXD of its own, and break the way to it, in the middle of runs
-	go test -count=1 -timeout 20m ./cmd/icepak -run $(FAULTS)
+	go test -count=1 -timeout 20m ./cmd/icepak -run '$(FAULTS)/($(FAULT))'
 
 .PHONY: test-quick
 test-quick: probes ## test what needs no LXD

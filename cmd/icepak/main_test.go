@@ -52,13 +52,11 @@ func alone(t *testing.T, pattern string, params testscript.Params) {
 func scripts(t *testing.T) testscript.Params {
 	t.Helper()
 	tiny := map[string]string{
-		"DEBIAN":    lxdtest.Debian(t),
-		"OTHERS":    lxdtest.Others(t),
-		"TINY":      lxdtest.Tiny(t),
-		"NOINIT":    lxdtest.Tiny(t, lxdtest.NoInit),
-		"INITEXITS": lxdtest.Tiny(t, lxdtest.InitExits),
-		"WRONGARCH": lxdtest.Tiny(t, lxdtest.WrongArch),
-		"NOSHELL":   lxdtest.Tiny(t, lxdtest.NoShell),
+		"DEBIAN":  lxdtest.Debian(t),
+		"OTHERS":  lxdtest.Others(t),
+		"TINY":    lxdtest.Tiny(t),
+		"NOINIT":  lxdtest.Tiny(t, lxdtest.NoInit),
+		"NOSHELL": lxdtest.Tiny(t, lxdtest.NoShell),
 	}
 	return testscript.Params{
 		Dir:                 "testdata",

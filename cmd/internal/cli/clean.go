@@ -31,7 +31,7 @@ left on purpose stay, unless --kept is given.`,
 		Args:    usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			opts.remote.fromEnv(env)
-			return runClean(cmd.Context(), env, opts)
+			return opts.remote.use(cmd.Context(), env, func(on *remote) error { return runClean(cmd.Context(), env, opts, on) })
 		},
 	}
 	f := cmd.Flags()
@@ -41,16 +41,7 @@ left on purpose stay, unless --kept is given.`,
 	return cmd
 }
 
-func runClean(ctx context.Context, env *Env, opts cleanOptions) error {
-	remotes, err := newRemotes(env, opts.remote, func(string, ...any) {})
-	if err != nil {
-		return err
-	}
-	defer remotes.close()
-	on, err := remotes.named(ctx)
-	if err != nil {
-		return err
-	}
+func runClean(ctx context.Context, env *Env, opts cleanOptions, on *remote) error {
 	found, err := runner.Leftovers(ctx, on.server, time.Now())
 	if err != nil {
 		return err

@@ -67,9 +67,7 @@ posts the results to Polar, and has the version promoted when all has passed.`,
 	root.SetOut(env.Out)
 	root.SetErr(env.Err)
 	root.SetVersionTemplate("icepak {{.Version}}\n")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{err: err, hint: "see " + cmd.CommandPath() + " --help"}
-	})
+	root.SetFlagErrorFunc(flagMistake)
 	root.AddCommand(
 		newTestCommand(env),
 		newPushCommand(env),
@@ -87,46 +85,9 @@ posts the results to Polar, and has the version promoted when all has passed.`,
 		newProbeCommand(env),
 		newVersionCommand(env),
 	)
+	refuseUnknown(root)
 	return root
 }
-
-// showHelp is what a command that only holds others does.
-func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-
-// noSuchCommand is the Args of a command that only holds others.
-func noSuchCommand(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	hint := "see " + cmd.CommandPath() + " --help"
-	cmd.SuggestionsMinimumDistance = 2
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		hint = fmt.Sprintf("did you mean %q?", near[0])
-	}
-	return usageError{err: fmt.Errorf("unknown command %q of %s", args[0], cmd.CommandPath()), hint: hint}
-}
-
-// usage makes the error of a positional-argument rule a usage error.
-func usage(rule cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if err := rule(cmd, args); err != nil {
-			return usageError{err: err, hint: "see " + cmd.CommandPath() + " --help"}
-		}
-		return nil
-	}
-}
-
-// A usageError is a mistake on the command line.
-type usageError struct {
-	err  error
-	hint string
-}
-
-func (e usageError) Error() string { return e.err.Error() }
-func (e usageError) Unwrap() error { return e.err }
-
-// usagef makes a usageError without a hint.
-func usagef(format string, args ...any) error { return usageError{err: fmt.Errorf(format, args...)} }
 
 // An exitError ends the program with a code, after all has been said.
 type exitError int

@@ -43,6 +43,7 @@ func isUsage(err error) bool {
 		unknownCheck  *spec.UnknownCheckError
 		unknownRemote *lxd.UnknownRemoteError
 		twoRemotes    *lxd.AmbiguousRemoteError
+		unusable      *lxd.UnusableRemoteError
 		untrusted     *lxd.UntrustedError
 		forbidden     *lxd.ForbiddenError
 		notOnRemote   *lxd.NotFoundError
@@ -53,9 +54,9 @@ func isUsage(err error) bool {
 		notPushed     *push.RefusedError
 	)
 	return errors.As(err, &usage) || errors.As(err, &inSpec) || errors.As(err, &unknownCheck) ||
-		errors.As(err, &unknownRemote) || errors.As(err, &twoRemotes) || errors.As(err, &untrusted) || errors.As(err, &forbidden) || errors.As(err, &notOnRemote) ||
+		errors.As(err, &unknownRemote) || errors.As(err, &twoRemotes) || errors.As(err, &unusable) || errors.As(err, &untrusted) || errors.As(err, &forbidden) || errors.As(err, &notOnRemote) ||
 		errors.As(err, &unknown) || errors.As(err, &ambiguous) || errors.As(err, &notInPolar) || errors.As(err, &incomplete) ||
-		errors.As(err, &notPushed) || errors.Is(err, polar.ErrWrongPassword)
+		errors.As(err, &notPushed) || errors.Is(err, polar.ErrWrongPassword) || errors.Is(err, simplestreams.ErrURL)
 }
 
 // hintFor says what to do about the error, or nothing.

@@ -100,7 +100,7 @@ func TestMovesThatCannotBe(t *testing.T) {
 	for _, command := range []string{"promote", "demote"} {
 		p.expect(2, `^$`, `version 20261122-09: 404`, command, polarProduct, "20261122-09")
 		p.expect(2, `^$`, `product debian:sid:amd64:default: 404`, command, "debian:sid:amd64:default", polarSerial)
-		p.expect(2, `^$`, `accepts 2 arg`, command, polarProduct)
+		p.expect(2, `^$`, `takes PRODUCT SERIAL, got \[`, command, polarProduct)
 	}
 	p.vars["POLAR_AUTH_TOKEN"] = "another-password"
 	p.expect(2, `^$`, `wrong password`, "promote", polarProduct, polarSerial)

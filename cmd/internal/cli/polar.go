@@ -121,6 +121,26 @@ func (o listOptions) validate() error {
 	return nil
 }
 
+// A printer prints itself for people.
+type printer interface{ print(io.Writer) error }
+
+// show prints what find found, as JSON or for people.
+func (o listOptions) show(ctx context.Context, env *Env, find func(*polarstore.Store) (any, printer, error)) error {
+	if err := o.validate(); err != nil {
+		return err
+	}
+	return o.data.use(ctx, env, func(store *polarstore.Store) error {
+		found, text, err := find(store)
+		if err != nil {
+			return err
+		}
+		if o.format == "json" {
+			return printJSON(env.Out, found)
+		}
+		return text.print(env.Out)
+	})
+}
+
 // newListCommand returns the command that prints what there is of a thing.
 func newListCommand(env *Env, use, short, example string, rule cobra.PositionalArgs,
 	list func(ctx context.Context, store *polarstore.Store, args []string) (any, table, error)) *cobra.Command {
@@ -131,18 +151,8 @@ func newListCommand(env *Env, use, short, example string, rule cobra.PositionalA
 		Example: example,
 		Args:    usage(rule),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := opts.validate(); err != nil {
-				return err
-			}
-			return opts.data.use(cmd.Context(), env, func(store *polarstore.Store) error {
-				all, t, err := list(cmd.Context(), store, args)
-				if err != nil {
-					return err
-				}
-				if opts.format == "json" {
-					return printJSON(env.Out, all)
-				}
-				return t.print(env.Out)
+			return opts.show(cmd.Context(), env, func(store *polarstore.Store) (any, printer, error) {
+				return list(cmd.Context(), store, args)
 			})
 		},
 	}

@@ -65,7 +65,10 @@ for the password in any case.`,
 }
 
 func runPolarServe(ctx context.Context, env *Env, opts polarServeOptions) error {
-	host, _, err := net.SplitHostPort(opts.listen)
+	host, port, err := net.SplitHostPort(opts.listen)
+	if err == nil {
+		_, err = net.DefaultResolver.LookupPort(ctx, "tcp", port)
+	}
 	if err != nil {
 		return usagef("--listen: want host:port, got %q", opts.listen)
 	}

@@ -23,18 +23,9 @@ about it, and its history.`,
 		Example: "  icepak polar version show debian:bookworm:amd64:default 20261122-01",
 		Args:    usage(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := opts.validate(); err != nil {
-				return err
-			}
-			return opts.data.use(cmd.Context(), env, func(store *polarstore.Store) error {
+			return opts.show(cmd.Context(), env, func(store *polarstore.Store) (any, printer, error) {
 				v, err := readVersion(cmd.Context(), store, args[0], args[1])
-				if err != nil {
-					return err
-				}
-				if opts.format == "json" {
-					return printJSON(env.Out, v)
-				}
-				return v.print(env.Out)
+				return v, v, err
 			})
 		},
 	}

@@ -99,7 +99,7 @@ func TestPushMistakes(t *testing.T) {
 		"no folder":             {nil, pushArgs(polarSerial), exitUsage, "name it with --path; GITHUB_WORKSPACE is not set"},
 		"no password":           {map[string]string{"POLAR_AUTH_TOKEN": ""}, pushArgs(polarSerial, "--path", another), exitUsage, "set POLAR_AUTH_TOKEN"},
 		"no URL":                {map[string]string{"POLAR_ENDPOINT": "images"}, pushArgs(polarSerial, "--path", another), exitUsage, "see --endpoint and POLAR_ENDPOINT"},
-		"an argument":           {nil, []string{"build"}, exitUsage, "unknown command"},
+		"an argument":           {nil, []string{"build"}, exitUsage, "takes no arguments"},
 		"a colon":               {nil, pushArgs(polarSerial, "--path", another, "--os", "a:b"), exitUsage, "has a colon"},
 		"a wrong password":      {map[string]string{"POLAR_AUTH_TOKEN": "hunter2hunter2"}, pushArgs(polarSerial, "--path", another), exitUsage, "wrong password"},
 		"an unknown product":    {nil, pushArgs(polarSerial, "--path", another, "--release", "sid"), exitUsage, "icepak polar product add"},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"runtime"
 	"strings"
@@ -67,12 +68,31 @@ func (o *remoteOptions) validate() error {
 	if (o.clientCert == "") != (o.clientKey == "") {
 		return usagef("--client-cert and --client-key go together")
 	}
+	for _, name := range append(o.names, o.name) {
+		if u, err := url.Parse(name); err == nil && u.User != nil { // reports show addresses
+			return usagef("--remote: an address has no user and no password; access is by a client certificate")
+		}
+	}
 	for _, f := range o.fingerprints {
 		if _, err := lxd.ParseFingerprint(f); err != nil {
 			return usagef("--server-fingerprint: %w", err)
 		}
 	}
 	return nil
+}
+
+// use opens the remote that the options name for f, and closes it. Nobody is warned.
+func (o remoteOptions) use(ctx context.Context, env *Env, f func(*remote) error) error {
+	remotes, err := newRemotes(env, o, func(string, ...any) {})
+	if err != nil {
+		return err
+	}
+	defer remotes.close()
+	on, err := remotes.named(ctx)
+	if err != nil {
+		return err
+	}
+	return f(on)
 }
 
 // A remote is an LXD server that a run uses.

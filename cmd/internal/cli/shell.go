@@ -57,7 +57,7 @@ be run.`,
 				opts.guest = args[0]
 			}
 			opts.remote.fromEnv(env)
-			return runShell(cmd.Context(), env, opts)
+			return opts.remote.use(cmd.Context(), env, func(on *remote) error { return runShell(cmd.Context(), env, opts, on) })
 		},
 	}
 	f := cmd.Flags()
@@ -66,16 +66,7 @@ be run.`,
 	return cmd
 }
 
-func runShell(ctx context.Context, env *Env, opts shellOptions) error {
-	remotes, err := newRemotes(env, opts.remote, func(string, ...any) {})
-	if err != nil {
-		return err
-	}
-	defer remotes.close()
-	on, err := remotes.named(ctx)
-	if err != nil {
-		return err
-	}
+func runShell(ctx context.Context, env *Env, opts shellOptions, on *remote) error {
 	if opts.guest == "" {
 		return listKept(ctx, env, on)
 	}

@@ -127,6 +127,9 @@ a spec, 3 could not find out, 130 interrupted.`,
   icepak test --path build/ --spec spec.yaml --format junit=report.xml
   icepak test --local --spec examples/host.yaml`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("parallel") && opts.many.parallel < 1 {
+				return usagef("--parallel: want at least 1, got %d", opts.many.parallel)
+			}
 			opts.source.products = args
 			opts.fromEnv(env)
 			return runTest(cmd.Context(), env, opts)
@@ -184,14 +187,25 @@ func (o *testOptions) validate() error {
 	if o.timeout <= 0 {
 		return usagef("--timeout: want a positive duration, got %s", o.timeout)
 	}
-	if err := errors.Join(o.source.validate(), o.many.validate()); err != nil {
+	if err := errors.Join(o.source.validate(), o.many.validate(), o.remote.validate()); err != nil {
 		return err
 	}
 	if len(o.remote.names) > 0 {
 		o.remote.name = o.remote.names[0]
 	}
-	if !o.source.fromFeed() && len(o.remote.names)+len(o.remote.targets) > 1 {
+	if !o.source.fromFeed() && (len(o.remote.names) > 1 || len(o.remote.targets) > 0) {
 		return usagef("--image, --path, --instance and --local go with a single --remote, and with no --target")
+	}
+	if !o.source.fromFeed() && o.many.shard != "" {
+		return usagef("--shard does not go with --image, --path, --instance or --local")
+	}
+	if r := o.remote; o.source.local && (len(r.names) > 0 || r.project != "" || r.clientCert != "" || r.clientKey != "") {
+		return usagef("--local is this machine: --remote, --project, --client-cert and --client-key do not go with it")
+	}
+	if o.source.instance != "" || o.source.local {
+		if o.keep != string(runner.KeepNever) {
+			return usagef("--keep does not go with --instance and --local, which are left alone in any case")
+		}
 	}
 	if o.promote && !o.source.tracked() {
 		return usageError{
@@ -205,8 +219,10 @@ func (o *testOptions) validate() error {
 // asked is what a run begins with, for reports.
 func (o *testOptions) asked(run, version string) *report.RunStart {
 	return &report.RunStart{
-		ID: run, Version: version, Products: o.source.products, Serial: o.source.serial, Types: o.types, Checks: o.checks,
-		Promote: o.promote, Force: o.force, RequireGPU: o.requireGPU, Keep: o.keep, Timeout: o.timeout,
+		ID: run, Version: version, Products: o.source.products, All: o.source.all, Pending: o.source.pending, Serial: o.source.serial,
+		Shard: o.many.shard, Types: o.types, Checks: o.checks, Promote: o.promote, Force: o.force, RequireGPU: o.requireGPU,
+		Remotes: o.remote.names, Targets: o.remote.targets, Parallel: o.many.parallel, FailFast: o.many.failFast, Order: o.many.order,
+		Keep: o.keep, Timeout: o.timeout,
 	}
 }
 
@@ -223,6 +239,7 @@ func runTest(ctx context.Context, env *Env, opts testOptions) error {
 	if err != nil {
 		return err
 	}
+	defer outliveReaders()()
 	var warnings []string
 	p := &planner{env: env, opts: opts, specs: specs, warn: func(format string, args ...any) {
 		w := fmt.Sprintf(format, args...)

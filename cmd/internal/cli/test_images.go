@@ -50,6 +50,9 @@ func (p *planner) imageOf(on *remote, info lxd.ImageInfo) report.Image {
 // pathJobs plans built files: a job for each root file in the folder.
 func (p *planner) pathJobs(ctx context.Context) ([]runner.Job, error) {
 	dir := p.opts.source.path
+	if _, err := os.ReadDir(dir); err != nil {
+		return nil, usagef("--path: %w", err)
+	}
 	meta := firstFile(dir, "incus.tar.xz", "lxd.tar.xz")
 	if meta == "" {
 		return nil, usagef("--path %s: there is no incus.tar.xz or lxd.tar.xz with the image's metadata", dir)

@@ -6,12 +6,24 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
+
+func eventsSchema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	compiler := jsonschema.NewCompiler()
+	compiler.AssertFormat()
+	schema, err := compiler.Compile("../../../docs/events.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return schema
+}
 
 const twoChecks = `checks:
   bad: {file: {/: {exists: false}}}
@@ -22,12 +34,7 @@ const twoChecks = `checks:
 // A real run's events are as the schema has them, and in an order that a reader can
 // rely on.
 func TestARealRunsEventsFollowTheirSchema(t *testing.T) {
-	compiler := jsonschema.NewCompiler()
-	compiler.AssertFormat()
-	schema, err := compiler.Compile("../../../docs/events.schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
+	schema := eventsSchema(t)
 	stdout, _, code := runIn(t, map[string]string{"spec.yaml": twoChecks}, "test", "--local", "--spec", "spec.yaml", "--format", "jsonl", "--check", "next,good")
 	if code != exitFailed {
 		t.Errorf("exit code %d", code)
@@ -57,12 +64,46 @@ func TestARealRunsEventsFollowTheirSchema(t *testing.T) {
 	}
 }
 
+// The first line tells all that was asked for which decides what is tested, and how.
+func TestTheFirstEventTellsWhatWasAskedFor(t *testing.T) {
+	schema := eventsSchema(t)
+	for _, tt := range []struct {
+		args string
+		want map[string]any
+	}{
+		{"--all debian:* alpine/3.22 --shard 2/4 --parallel 3 --fail-fast --order given --remote a --remote lxc:b --target n1", map[string]any{
+			"products": []any{"debian:*", "alpine/3.22"}, "all": true, "pending": false, "shard": "2/4", "parallel": json.Number("3"), "fail_fast": true, "order": "given",
+			"remotes": []any{"a", "lxc:b"}, "targets": []any{"n1"},
+		}},
+		{"debian/bookworm", map[string]any{
+			"products": []any{"debian/bookworm"}, "all": false, "pending": false, "shard": nil, "parallel": nil, "fail_fast": false, "order": "longest",
+			"remotes": []any{}, "targets": []any{},
+		}},
+	} {
+		t.Run(tt.args, func(t *testing.T) {
+			args := append(strings.Fields("test --feed http://127.0.0.1:9 --spec spec.yaml --format jsonl"), strings.Fields(tt.args)...)
+			stdout, stderr, _ := runIn(t, map[string]string{"spec.yaml": twoChecks}, args...)
+			line, _, _ := strings.Cut(stdout, "\n")
+			doc, err := jsonschema.UnmarshalJSON(strings.NewReader(line))
+			if err != nil {
+				t.Fatalf("%v: %s%s", err, stdout, stderr)
+			}
+			if err := schema.Validate(doc); err != nil {
+				t.Error(err)
+			}
+			options := doc.(map[string]any)["options"].(map[string]any)
+			for name, want := range tt.want {
+				if got := options[name]; !reflect.DeepEqual(got, want) {
+					t.Errorf("%s: got %v, want %v", name, got, want)
+				}
+			}
+		})
+	}
+}
+
 // The example in docs/events.md is of events, but for what it leaves out as {…}.
 func TestTheEventsInTheDocsFollowTheSchema(t *testing.T) {
-	schema, err := jsonschema.NewCompiler().Compile("../../../docs/events.schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
+	schema := eventsSchema(t)
 	doc, err := os.ReadFile("../../../docs/events.md")
 	if err != nil {
 		t.Fatal(err)

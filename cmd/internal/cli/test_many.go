@@ -36,9 +36,6 @@ func (o *manyOptions) flags(f *pflag.FlagSet) {
 }
 
 func (o *manyOptions) validate() error {
-	if o.parallel < 0 {
-		return usagef("--parallel: want a positive number, got %d", o.parallel)
-	}
 	switch o.order {
 	case "", orderLongest, orderGiven:
 	default:

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
@@ -124,6 +126,14 @@ func (o *outputOptions) validateOptions(formats []string) error {
 		}
 	}
 	return nil
+}
+
+// outliveReaders has a write fail where nobody reads any more, as of icepak test | head,
+// which else ends the program on the spot, and leaves its instances behind.
+func outliveReaders() (stop func()) {
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, syscall.SIGPIPE) // not Ignore, which commands that are run would inherit
+	return func() { signal.Stop(broken) }
 }
 
 // output is the reporters of a run and the files that they write.

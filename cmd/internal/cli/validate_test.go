@@ -68,7 +68,7 @@ func TestValidateFindsMistakesBeforeAnythingChanges(t *testing.T) {
 		{"a flag without its value", []string{"--release", ""}, exitUsage, "missing: --release"},
 		{"an architecture that nobody has", []string{"--arch=ppc64"}, exitUsage, "want amd64, x86_64, arm64 or aarch64"},
 		{"a colon", []string{"--os", "debian:bookworm"}, exitUsage, "colon"},
-		{"an argument", []string{"debian"}, exitUsage, "unknown command"},
+		{"an argument", []string{"debian"}, exitUsage, "takes no arguments"},
 		{"an unknown flag", []string{"--check", "ipv4"}, exitUsage, "unknown flag"},
 		{"a fingerprint that is none", []string{"--server-fingerprint", "ab:cd"}, exitUsage, "64 hexadecimal digits"},
 		{"an unknown product", []string{"--release", "bookwurm", "--spec", writeSpec(t)}, exitUsage, "404"},

@@ -80,7 +80,8 @@ func (c *Config) nameOf(client *clientConfig, name string) string {
 
 // Remote returns the remote of that name. The name may also be an address:
 // https://host:8443 or unix:/path. An unknown name gives an *UnknownRemoteError, one
-// that is two servers' an *AmbiguousRemoteError.
+// that is two servers' an *AmbiguousRemoteError, and one that serves images only, or has
+// no address, an *UnusableRemoteError.
 func (c *Config) Remote(name string) (Remote, error) {
 	if name == "" {
 		name = c.DefaultRemote()
@@ -96,11 +97,11 @@ func (c *Config) Remote(name string) (Remote, error) {
 		}
 	}
 	if found.entry.imagesOnly() {
-		return Remote{}, fmt.Errorf("remote %s only serves images: nothing can be launched on it", name)
+		return Remote{}, &UnusableRemoteError{name, " only serves images: nothing can be launched on it"}
 	}
 	r := Remote{Name: name, Project: found.entry.Project, AuthType: found.entry.AuthType, Protocol: found.entry.Protocol}
 	if r.Addr, err = found.address(); err != nil {
-		return Remote{}, fmt.Errorf("remote %s: %w", name, err)
+		return Remote{}, &UnusableRemoteError{name, ": " + err.Error()}
 	}
 	if strings.HasPrefix(r.Addr, "unix:") {
 		return r, nil

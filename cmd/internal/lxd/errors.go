@@ -22,6 +22,13 @@ func (e *UnknownRemoteError) Error() string {
 	return fmt.Sprintf("unknown remote %q (known: %s)", e.Name, strings.Join(e.Known, ", "))
 }
 
+// An UnusableRemoteError says that nothing can be launched on a remote as it is configured.
+type UnusableRemoteError struct {
+	Name, Why string
+}
+
+func (e *UnusableRemoteError) Error() string { return "remote " + e.Name + e.Why }
+
 // An AmbiguousRemoteError says that the lxc client and the incus client both have a
 // remote of that name, for different servers or projects.
 type AmbiguousRemoteError struct {

@@ -22,7 +22,7 @@ func TestEveryVisibleCommandHasAPage(t *testing.T) {
 	var want []string
 	var visit func(c *cobra.Command, name string)
 	visit = func(c *cobra.Command, name string) {
-		if c.Hidden {
+		if c.Hidden || c.Name() == "help" { // which shows what the pages have
 			return
 		}
 		want = append(want, name+".1")

@@ -34,25 +34,36 @@ type lineStart struct {
 
 type lineOptions struct {
 	Products   []string    `json:"products"`
+	All        bool        `json:"all"`
+	Pending    bool        `json:"pending"`
 	Serial     string      `json:"serial,omitempty"`
+	Shard      string      `json:"shard,omitempty"`
 	Types      []string    `json:"types"`
 	Checks     []string    `json:"checks"`
 	Promote    bool        `json:"promote"`
 	Force      bool        `json:"force"`
 	RequireGPU bool        `json:"require_gpu"`
+	Remotes    []string    `json:"remotes"`
+	Targets    []string    `json:"targets"`
+	Parallel   int         `json:"parallel,omitempty"`
+	FailFast   bool        `json:"fail_fast"`
+	Order      string      `json:"order,omitempty"`
 	Keep       string      `json:"keep"`
 	Timeout    jsonSeconds `json:"timeout_s"`
 }
 
 func newLineStart(head lineHead, s RunStart) lineStart {
 	return lineStart{head, eventsVersion, cleanText(s.Version), lineOptions{
-		Products: cleanTexts(s.Products), Serial: cleanText(s.Serial), Types: cleanTexts(s.Types), Checks: cleanTexts(s.Checks),
-		Promote: s.Promote, Force: s.Force, RequireGPU: s.RequireGPU, Keep: cleanText(s.Keep), Timeout: newSeconds(s.Timeout),
+		Products: cleanTexts(s.Products), All: s.All, Pending: s.Pending, Serial: cleanText(s.Serial), Shard: cleanText(s.Shard),
+		Types: cleanTexts(s.Types), Checks: cleanTexts(s.Checks), Promote: s.Promote, Force: s.Force, RequireGPU: s.RequireGPU,
+		Remotes: cleanTexts(s.Remotes), Targets: cleanTexts(s.Targets), Parallel: s.Parallel, FailFast: s.FailFast, Order: cleanText(s.Order),
+		Keep: cleanText(s.Keep), Timeout: newSeconds(s.Timeout),
 	}, false}
 }
 
 func (s lineStart) shortened() any {
 	s.Options.Products, s.Options.Checks, s.Cut = []string{}, []string{}, true
+	s.Options.Remotes, s.Options.Targets = []string{}, []string{}
 	return s
 }
 

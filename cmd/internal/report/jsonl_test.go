@@ -51,7 +51,7 @@ func eventsOf(t *testing.T, s Summary) []string {
 		}
 		told = len(out.lines)
 	}
-	send(Event{Kind: RunStarted, Run: &RunStart{ID: "k3w7abcd", Version: s.Version, Products: []string{debian.Product}, Keep: "never", Timeout: 15 * time.Minute, Promote: true}})
+	send(Event{Kind: RunStarted, Run: &RunStart{ID: "k3w7abcd", Version: s.Version, Products: []string{debian.Product}, Remotes: []string{debian.Remote}, Order: "longest", Keep: "never", Timeout: 15 * time.Minute, Promote: true}})
 	for i := range s.Images {
 		image := &s.Images[i]
 		send(Event{Kind: ImageStarted, Image: &image.Image})

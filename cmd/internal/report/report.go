@@ -76,14 +76,22 @@ type Event struct {
 // A RunStart is a run that begins, and what was asked of it. It holds no secret.
 type RunStart struct {
 	ID         string
-	Version    string // icepak's
-	Products   []string
+	Version    string   // icepak's
+	Products   []string // or patterns of them
+	All        bool
+	Pending    bool
 	Serial     string
+	Shard      string // K/N; empty: everything
 	Types      []string
 	Checks     []string
 	Promote    bool
 	Force      bool
 	RequireGPU bool
+	Remotes    []string // as they were named; none: the default, or Polar's clusters
+	Targets    []string // members of the cluster
+	Parallel   int      // images at once on each remote; 0: as it can
+	FailFast   bool
+	Order      string
 	Keep       string
 	Timeout    time.Duration // of one image
 }

@@ -46,6 +46,9 @@ func (f Feed) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, HideToken(f
 // LogValue is what a log gets of the feed.
 func (f Feed) LogValue() slog.Value { return slog.StringValue(HideToken(f.URL)) }
 
+// ErrURL says that a feed was named by what is no URL of the web.
+var ErrURL = errors.New("not an http or https URL")
+
 // Fetch reads the feed at the base URL, as an LXD server with an empty cache
 // would. Documents of more than 32 MiB are refused. Errors name the URL with
 // its token hidden. A nil client is http.DefaultClient.
@@ -54,7 +57,7 @@ func Fetch(ctx context.Context, client *http.Client, base string) (*Feed, error)
 	u, err := url.Parse(f.URL)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		return nil, fmt.Errorf("image feed %s: not an http or https URL", HideToken(base))
+		return nil, fmt.Errorf("image feed %s: %w", HideToken(base), ErrURL)
 	case u.RawQuery != "" || u.Fragment != "":
 		return nil, fmt.Errorf("image feed %s: a feed's URL has no query and no fragment", HideToken(base))
 	}
