@@ -24,7 +24,7 @@ func (r *remotes) cluster(ctx context.Context, n need) (*remote, error) {
 		if c.Arch != n.arch {
 			continue
 		}
-		on, err := r.openCluster(ctx, fmt.Sprintf("cluster %d", c.ID), c.Credential.Endpoint,
+		on, err := r.openCluster(ctx, clusterName(c), c.Credential.Endpoint,
 			c.Credential.Certificate, string(c.Credential.PrivateKey))
 		switch {
 		case ctx.Err() != nil:
@@ -166,20 +166,50 @@ func (e *changedError) Error() string {
 
 var errNoState = errors.New("none of ICEPAK_STATE, XDG_STATE_HOME and HOME is set")
 
+// stateFolder is where icepak keeps what has to outlive a run; it is empty where there
+// is no folder for it.
+func stateFolder(env *Env) string {
+	if dir := env.Getenv("ICEPAK_STATE"); dir != "" {
+		return dir
+	}
+	if state := env.Getenv("XDG_STATE_HOME"); filepath.IsAbs(state) {
+		return filepath.Join(state, "icepak")
+	}
+	if home := env.Getenv("HOME"); home != "" {
+		return filepath.Join(home, ".local", "state", "icepak")
+	}
+	return ""
+}
+
 // knownServers is the file where the certificates of clusters are remembered. It has
 // no path where there is no folder for it.
 func knownServers(env *Env) lxd.KnownServers {
-	dir := env.Getenv("ICEPAK_STATE")
-	if state := env.Getenv("XDG_STATE_HOME"); dir == "" && filepath.IsAbs(state) {
-		dir = filepath.Join(state, "icepak")
-	}
-	if home := env.Getenv("HOME"); dir == "" && home != "" {
-		dir = filepath.Join(home, ".local", "state", "icepak")
-	}
+	dir := stateFolder(env)
 	if dir == "" {
 		return lxd.KnownServers{}
 	}
 	return lxd.KnownServers{Path: filepath.Join(dir, "known_clusters")}
+}
+
+// clusterName is what people are told of a cluster of Polar's.
+func clusterName(c polar.Cluster) string { return fmt.Sprintf("cluster %d", c.ID) }
+
+// called returns the remote that an earlier run called so: one of Polar's clusters, or
+// one of the lxc client's.
+func (r *remotes) called(ctx context.Context, name string) (*remote, error) {
+	if open, ok := r.open[name]; ok {
+		return open, nil
+	}
+	for _, c := range r.clusters {
+		if clusterName(c) == name {
+			return r.openCluster(ctx, name, c.Credential.Endpoint, c.Credential.Certificate, string(c.Credential.PrivateKey))
+		}
+	}
+	known, err := r.configured(name)
+	if err != nil {
+		return nil, err
+	}
+	return r.connect(ctx, name, known)
 }
 
 // clusterID is the cluster that assessments of a run on the remote name. Polar

@@ -35,9 +35,16 @@ type testOptions struct {
 	readmit bool // have Polar put a version into testing that is not there
 	narrow  bool // only checks, and what has failed, stand in the way of promotion
 	must    bool // a version that is not promoted is no success
+
+	postWait time.Duration
+	args     []string    // the command line, for the run's journal
+	resumes  *resumption // the run that is resumed; nil for a new one
 }
 
-func newTestCommand(env *Env) *cobra.Command {
+// A runFunc is what is done with options once they are complete.
+type runFunc func(context.Context, testOptions) error
+
+func newTestCommand(env *Env, run runFunc) *cobra.Command {
 	var opts testOptions
 	cmd := &cobra.Command{
 		Use:   "test [PRODUCT...]",
@@ -75,6 +82,11 @@ failed. So it has where --timeout is over while the guest is starting or a check
 evaluated, if the guest had most of that time and LXD answers for it; where LXD or
 the network took the time, nothing was found out.
 
+Where Polar does not answer, the run goes on and verdicts wait for it, after the last
+image for at most --post-wait. What is not posted then, and what a run that was
+killed has left, is finished by icepak resume; the next icepak test posts and deletes
+what it can.
+
 Environment:
   TESTING_IMAGE_SERVER         the feed of the testing channel (it holds a secret)
   ACTIVE_IMAGE_SERVER          the feed of the active one (likewise), to tell a version
@@ -84,8 +96,9 @@ Environment:
   POLAR_ENDPOINT               default of --endpoint
   ICEPAK_PROBE                 default of --probe
   ICEPAK_SERVER_FINGERPRINTS   default of --server-fingerprint
-  ICEPAK_STATE                 a folder for known_clusters (default: icepak in the
-                               user's state folder), see below
+  ICEPAK_STATE                 a folder for known_clusters, see below, and for the
+                               journals of runs (default: icepak in the user's state
+                               folder)
   LXD_CONF, LXC_REMOTE         as the lxc client has them
   GITHUB_STEP_SUMMARY          where --format github appends its summary
 
@@ -95,7 +108,7 @@ first, which is told in a warning and remembered in known_clusters.
 
 ` + formatsHelp() + `
 Exit codes: 0 all passed, 1 a check failed, 2 a mistake on the command line or in
-a spec, 3 could not find out, 130 interrupted.`,
+a spec, 3 could not find out, or not post, 130 interrupted.`,
 		Example: `  icepak test debian:bookworm:amd64:default --remote rack1 --promote
   icepak test --feed https://images.example.com/feed alpine/3.22
   icepak test --image my-alias --spec spec.yaml --keep failed
@@ -104,7 +117,8 @@ a spec, 3 could not find out, 130 interrupted.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.source.products = args
 			opts.fromEnv(env)
-			return runTest(cmd.Context(), env, opts)
+			opts.args = commandLine(cmd, args)
+			return run(cmd.Context(), opts)
 		},
 	}
 	f := cmd.Flags()
@@ -118,6 +132,7 @@ a spec, 3 could not find out, 130 interrupted.`,
 	f.BoolVar(&opts.promote, "promote", false, "have Polar promote a version that has passed everything")
 	f.StringVar(&opts.keep, "keep", "never", "which instances are left as they are, for icepak shell: never, failed, always")
 	opts.timeFlag(f)
+	opts.postFlag(f)
 	opts.gpuFlag(f)
 	f.StringVar(&opts.probe, "probe", "", "the probe to use, a static linux `file`, instead of the embedded one")
 	return cmd
@@ -125,6 +140,10 @@ a spec, 3 could not find out, 130 interrupted.`,
 
 func (o *testOptions) timeFlag(f *pflag.FlagSet) {
 	f.DurationVar(&o.timeout, "timeout", 15*time.Minute, "how long one image may take in all")
+}
+
+func (o *testOptions) postFlag(f *pflag.FlagSet) {
+	f.DurationVar(&o.postWait, "post-wait", 10*time.Minute, "how long Polar is waited for at the end, where it does not answer")
 }
 
 func (o *testOptions) gpuFlag(f *pflag.FlagSet) {
@@ -154,6 +173,9 @@ func (o *testOptions) validate() error {
 		default:
 			return usagef("--type: want container or virtual-machine, got %q", typ)
 		}
+	}
+	if o.postWait < 0 {
+		return usagef("--post-wait: want a duration, got %s", o.postWait)
 	}
 	if o.timeout <= 0 {
 		return usagef("--timeout: want a positive duration, got %s", o.timeout)
@@ -190,7 +212,7 @@ func runTest(ctx context.Context, env *Env, opts testOptions) error {
 		out.emit(report.Event{Kind: report.Warning, Time: time.Now(), Detail: w})
 	}}
 	defer p.close()
-	jobs, err := p.jobs(ctx)
+	jobs, err := p.plan(ctx)
 	if err != nil {
 		return errors.Join(err, out.closeFiles())
 	}
@@ -201,8 +223,11 @@ func runTest(ctx context.Context, env *Env, opts testOptions) error {
 	if p.polar != nil {
 		run.Tracker = p.polar
 	}
+	kept := p.journal(jobs)
+	run.Journal, run.PostWait = kept.forRunner(), opts.postWait
 	sum := run.Run(ctx, jobs)
 	sum.Warnings = append(warnings, sum.Warnings...)
+	defer kept.end(ctx, env, sum)
 	if err := out.close(sum); err != nil {
 		err = fmt.Errorf("write the report: %w", err)
 		if sum.Verdict != checks.Fail {
@@ -229,6 +254,8 @@ func verdictError(ctx context.Context, sum report.Summary) error {
 	switch {
 	case ctx.Err() != nil:
 		return exitError(exitInterrupted)
+	case sum.Unposted > 0:
+		return exitError(exitUnknown)
 	case sum.Verdict == checks.Pass:
 		return nil
 	case sum.Verdict == checks.Fail:

@@ -43,9 +43,18 @@ func (p *planner) close() {
 	}
 }
 
+// own makes this process the owner of the run's instances. A run that is resumed keeps
+// its id: by that they are found.
+func (p *planner) own() {
+	p.owner = runner.NewOwner(time.Now().Add(p.opts.timeout*time.Duration(max(1, 2*len(p.opts.source.products))) + time.Hour))
+	if p.opts.resumes != nil {
+		p.owner.Run = p.opts.resumes.state().Run.ID
+	}
+}
+
 // jobs returns the jobs of the run.
 func (p *planner) jobs(ctx context.Context) ([]runner.Job, error) {
-	p.owner = runner.NewOwner(time.Now().Add(p.opts.timeout*time.Duration(max(1, 2*len(p.opts.source.products))) + time.Hour))
+	p.own()
 	if p.opts.source.local {
 		return p.localJobs()
 	}
@@ -67,35 +76,11 @@ func (p *planner) jobs(ctx context.Context) ([]runner.Job, error) {
 
 // productJobs plans the products of a feed.
 func (p *planner) productJobs(ctx context.Context) ([]runner.Job, error) {
-	src := p.opts.source
-	feedURL := src.feed
-	if feedURL == "" {
-		feedURL = src.testing
-	}
-	var err error
-	if p.feed, err = simplestreams.Fetch(ctx, http.DefaultClient, feedURL); err != nil {
+	if err := p.ask(ctx); err != nil {
 		return nil, err
 	}
-	switch {
-	case src.tracked():
-		p.polar, err = polar.New(src.endpoint, polar.Options{
-			UserAgent: userAgent(p.env), Actor: actor(p.env),
-			TestingFeed: polar.Secret(src.testing), ActiveFeed: polar.Secret(src.active),
-		})
-		if err != nil {
-			return nil, err
-		}
-		if err := p.polar.Authenticate(ctx, src.password); err != nil {
-			return nil, err
-		}
-		if err := p.remotes.useClusters(ctx, p.polar); err != nil {
-			return nil, err
-		}
-	case src.feed == "":
-		p.warn("POLAR_AUTH_TOKEN is not set: results are not posted")
-	}
 	var jobs []runner.Job
-	for _, name := range src.products {
+	for _, name := range p.opts.source.products {
 		if p.opts.readmit {
 			job, err := p.readmit(ctx, name)
 			if err != nil {
@@ -113,6 +98,29 @@ func (p *planner) productJobs(ctx context.Context) ([]runner.Job, error) {
 		jobs = append(jobs, more...)
 	}
 	return jobs, nil
+}
+
+// ask reads the feed, and has Polar name its clusters where it is told of the run.
+func (p *planner) ask(ctx context.Context) error {
+	src := p.opts.source
+	feedURL := src.feed
+	if feedURL == "" {
+		feedURL = src.testing
+	}
+	var err error
+	if p.feed, err = simplestreams.Fetch(ctx, http.DefaultClient, feedURL); err != nil {
+		return err
+	}
+	switch {
+	case src.tracked():
+		if p.polar, err = src.client(ctx, p.env); err != nil {
+			return err
+		}
+		return p.remotes.useClusters(ctx, p.polar)
+	case src.feed == "":
+		p.warn("POLAR_AUTH_TOKEN is not set: results are not posted")
+	}
+	return nil
 }
 
 // product plans one product: a job for each type of its version.

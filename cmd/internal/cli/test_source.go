@@ -2,8 +2,11 @@ package cli
 
 import (
 	"cmp"
+	"context"
 
 	"github.com/spf13/pflag"
+
+	"github.com/upmaru/icepak/cmd/internal/polar"
 )
 
 // defaultEndpoint is Polar's where POLAR_ENDPOINT names no other.
@@ -46,6 +49,23 @@ func (o *sourceOptions) fromEnv(env *Env) {
 // testing channel.
 func (o *sourceOptions) tracked() bool {
 	return len(o.products) > 0 && o.feed == "" && o.testing != "" && o.password != ""
+}
+
+// fromFeed tells whether the images come from a feed.
+func (o *sourceOptions) fromFeed() bool {
+	return o.image == "" && o.path == "" && o.instance == "" && !o.local
+}
+
+// client returns a client of Polar with a session.
+func (o *sourceOptions) client(ctx context.Context, env *Env) (*polar.Client, error) {
+	client, err := polar.New(o.endpoint, polar.Options{
+		UserAgent: userAgent(env), Actor: actor(env),
+		TestingFeed: polar.Secret(o.testing), ActiveFeed: polar.Secret(o.active),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return client, client.Authenticate(ctx, o.password)
 }
 
 func (o *sourceOptions) validate() error {

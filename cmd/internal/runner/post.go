@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +31,14 @@ type Reports interface {
 
 var _ Reports = (*polar.Client)(nil)
 
+// Patient is a Tracker that takes into account what is known of earlier attempts.
+type Patient interface {
+	// SettleAgain is Settle for a verdict that may have been sent before.
+	SettleAgain(ctx context.Context, versionID, checkID, clusterID int64, instanceType, verdict string, earlier polar.Attempts) (string, error)
+}
+
+var _ Patient = (*polar.Client)(nil)
+
 // A Version is what Polar knows of the version that jobs test. Jobs of one
 // version share it.
 type Version struct {
@@ -56,30 +65,93 @@ func instanceType(typ string) string {
 	return "container"
 }
 
-// post sends the verdicts of the checks that Polar tracks. An error or a skip is
-// no verdict on the image, and is never posted.
+// post has the verdicts of the checks posted that Polar tracks. Where Polar does not
+// answer they wait, and the job does not.
 func (r *Runner) post(ctx context.Context, job Job, res *report.ImageResult, w *Watch) {
-	ctx, cancel := afterwards(ctx)
-	defer cancel()
 	for i, c := range job.Checks {
-		found := &res.Checks[i]
-		if c.Earlier && found.Verdict == checks.Fail {
+		if c.Earlier && res.Checks[i].Verdict == checks.Fail {
 			w.Warn(fmt.Sprintf("%s failed, but Polar keeps its earlier pass: a later run may promote this version", c.Name))
 		}
-		if c.ID == 0 || found.Earlier || found.Verdict != checks.Pass && found.Verdict != checks.Fail {
-			continue
+	}
+	p := r.newPosting(job, *res)
+	if !r.posts.busy() {
+		within, cancel := afterwards(ctx)
+		defer cancel()
+		p.send(within, settleTime)
+		r.posted(p, res, w.Warn)
+	}
+	if len(p.left) == 0 {
+		return
+	}
+	p.report, _ = r.document(*res, w) // else there is none
+	w.Warn(fmt.Sprintf("Polar does not answer: %s", verdictsWait(len(p.left))))
+	r.posts.add(ctx, p)
+}
+
+func verdictsWait(n int) string {
+	if n == 1 {
+		return "1 verdict waits until it does"
+	}
+	return fmt.Sprintf("%d verdicts wait until it does", n)
+}
+
+// posted notes in the result what became of the posting, and what that means: an
+// image whose verdicts Polar does not take has not passed.
+func (r *Runner) posted(p *posting, res *report.ImageResult, warn func(string)) {
+	res.Checks = slices.Clone(res.Checks) // others may be reading it
+	for i := range res.Checks {
+		if event, ok := p.posted[i]; ok {
+			res.Checks[i].Posted = event
 		}
-		posted, err := r.Tracker.Settle(ctx, job.Version.ID, c.ID, job.Version.Cluster, instanceType(job.Image.Type), string(found.Verdict))
-		found.Posted = posted
-		if err != nil {
-			w.Warn(fmt.Sprintf("the verdict of %s is not posted: %v", c.Name, err))
-			if res.Verdict == checks.Pass {
-				res.Verdict = checks.Error
-			}
-			if res.Reason == "" {
-				res.Reason = fmt.Sprintf("%s %sed, which could not be posted: %v", c.Name, found.Verdict, err)
-			}
+		if err := p.refused[i]; err != nil {
+			r.unposted(res, i, err, warn)
 		}
+	}
+}
+
+// unposted notes in the result that a verdict is not posted, and why.
+func (r *Runner) unposted(res *report.ImageResult, i int, err error, warn func(string)) {
+	r.posts.miss()
+	c := res.Checks[i]
+	warn(fmt.Sprintf("the verdict of %s is not posted: %v", c.Name, err))
+	if res.Verdict == checks.Pass {
+		res.Verdict = checks.Error
+	}
+	if res.Reason == "" {
+		res.Reason = fmt.Sprintf("%s %sed, which could not be posted: %v", c.Name, c.Verdict, err)
+	}
+}
+
+// finish waits for Polar where verdicts wait for it, notes in the images what became
+// of them, and promotes.
+func (r *Runner) finish(ctx context.Context, jobs []Job, sum *report.Summary) {
+	until := time.Now().Add(r.PostWait)
+	if r.posts.busy() && r.PostWait > 0 && ctx.Err() == nil {
+		r.Emit(report.Event{Kind: report.Warning, Time: time.Now(),
+			Detail: fmt.Sprintf("Polar does not answer: it is waited for, at most %s; an interrupt ends that", r.PostWait)})
+	}
+	for _, p := range r.posts.finish(ctx, until) {
+		r.late(p, sum)
+	}
+	sum.Unposted = r.posts.missed // nobody posts any more
+	if r.Promote {
+		sum.Warnings = append(sum.Warnings, r.promote(ctx, jobs, sum, until)...)
+	}
+}
+
+// late notes what became of a posting that had to wait.
+func (r *Runner) late(p *posting, sum *report.Summary) {
+	i := slices.IndexFunc(sum.Images, func(img report.ImageResult) bool { return img.Image.Is(p.job.Image) })
+	if i < 0 {
+		return
+	}
+	res := &sum.Images[i]
+	name := fmt.Sprintf("%s %s as a %s: ", res.Product, res.Serial, res.Type)
+	warn := func(text string) { sum.Warnings = append(sum.Warnings, name+text) }
+	r.posted(p, res, warn)
+	for _, k := range p.left {
+		r.unposted(res, k, p.why, warn)
+		sum.Waiting++
 	}
 }
 
@@ -89,27 +161,38 @@ const reportTime = 30 * time.Second
 // postReport hands the image's report over to a Tracker that keeps such. It is for
 // people who ask why, and decides nothing.
 func (r *Runner) postReport(ctx context.Context, job Job, res report.ImageResult, w *Watch) {
-	reports, ok := r.Tracker.(Reports)
-	if !ok || job.Version == nil || ctx.Err() != nil {
+	if _, ok := r.Tracker.(Reports); !ok || job.Version == nil || ctx.Err() != nil || r.posts.busy() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, reportTime)
-	defer cancel()
-	doc, err := report.EncodeJSON(report.Summary{
-		Verdict: res.Verdict, Started: w.began, Duration: time.Since(w.began), Images: []report.ImageResult{res}, Version: r.Version,
-	})
+	doc, err := r.document(res, w)
 	if err == nil {
-		err = reports.PutReport(ctx, job.Version.ID, instanceType(job.Image.Type), doc)
+		err = r.putReport(ctx, job, doc)
 	}
 	if err != nil {
 		w.Warn(fmt.Sprintf("the report is not posted: %v", err))
 	}
 }
 
+func (r *Runner) putReport(ctx context.Context, job Job, doc []byte) error {
+	reports, ok := r.Tracker.(Reports)
+	if !ok {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, reportTime)
+	defer cancel()
+	err := reports.PutReport(ctx, job.Version.ID, instanceType(job.Image.Type), doc)
+	if err == nil {
+		r.note(Step{Kind: Reported, Image: job.Image})
+	}
+	return err
+}
+
 // promote asks for the promotion of every version whose gates have all passed,
 // and notes in the images what became of it. It returns warnings.
-func (r *Runner) promote(ctx context.Context, jobs []Job, images []report.ImageResult) []string {
+// Where Polar does not answer, it is asked again until the time.
+func (r *Runner) promote(ctx context.Context, jobs []Job, sum *report.Summary, until time.Time) []string {
 	var warnings []string
+	images := sum.Images
 	done := map[*Version]bool{}
 	for _, job := range jobs {
 		v := job.Version
@@ -118,6 +201,16 @@ func (r *Runner) promote(ctx context.Context, jobs []Job, images []report.ImageR
 		}
 		done[v] = true
 		became, err := r.promoteVersion(ctx, v, jobs, images)
+		for pause := firstPause; err != nil && polar.Away(err) && time.Now().Add(pause).Before(until) && sleep(ctx, pause); pause = min(2*pause, longestPause) {
+			became, err = r.promoteVersion(ctx, v, jobs, images)
+		}
+		switch {
+		case became == report.Promoted:
+			r.note(Step{Kind: Promoted, Image: job.Image})
+		case err != nil && polar.Away(err):
+			sum.Unposted++
+			sum.Waiting++
+		}
 		if err != nil {
 			warnings = append(warnings, fmt.Sprintf("%s %s is not promoted: %v", job.Image.Product, job.Image.Serial, err))
 		}
@@ -202,6 +295,16 @@ func (v *Version) missing(jobs []Job, images []report.ImageResult) []string {
 		missing = append(missing, "no check that Polar tracks has passed")
 	}
 	return missing
+}
+
+// sleep waits, and tells whether ctx has not ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
 }
 
 func outcome(v checks.Verdict) string {

@@ -63,6 +63,12 @@ type Job struct {
 	Timeout time.Duration // of the whole job
 	// Nothing says why there is nothing to do; the job is then only reported.
 	Nothing string
+	// Spec tells the text of the spec from others.
+	Spec string
+	// Decided is what came of the image in a run that this one resumes. What of it is
+	// still to be posted is posted, and nothing is launched.
+	Decided *report.ImageResult
+	Owed    bool // the report of what was decided, to Polar
 }
 
 // A Check is a check of a job with what is known of it beforehand.
@@ -81,6 +87,9 @@ type Check struct {
 	// Unknown: what Skip says keeps us from finding out, so that its verdict is an
 	// error.
 	Unknown bool
+	// Settled: Polar has the verdict already, and Sent: a fail was sent, of which this
+	// is not known. Both are of a run that this one resumes.
+	Settled, Sent bool
 }
 
 // left says how a check stands that is not evaluated.
@@ -118,8 +127,14 @@ type Runner struct {
 	// Artifacts is the folder that evidence of failed images is written to; empty
 	// for none.
 	Artifacts string
-	Version   string // icepak's
-	ID        string // by which the instances that are kept are found
+	Version   string  // icepak's
+	ID        string  // by which the instances that are kept are found
+	Journal   Journal // nil: none is kept
+	// PostWait is how long, after the last job, Polar is waited for where it does not
+	// answer.
+	PostWait time.Duration
+
+	posts *queue // of verdicts that wait for Polar
 }
 
 // cleanUpTime bounds each thing that is done after a job has ended or was
@@ -131,13 +146,12 @@ const cleanUpTime = 2 * time.Minute
 // not done.
 func (r *Runner) Run(ctx context.Context, jobs []Job) report.Summary {
 	sum := report.Summary{Started: time.Now(), Version: r.Version}
+	r.posts = &queue{}
 	for _, job := range jobs {
 		res := r.job(ctx, job)
 		sum.Images = append(sum.Images, res)
 	}
-	if r.Promote {
-		sum.Warnings = append(sum.Warnings, r.promote(ctx, jobs, sum.Images)...)
-	}
+	r.finish(ctx, jobs, &sum)
 	sum.Verdict = worst(sum.Images)
 	sum.Duration = time.Since(sum.Started)
 	return sum
@@ -163,6 +177,14 @@ func (r *Runner) job(ctx context.Context, job Job) report.ImageResult {
 	w.emit(report.Event{Kind: report.ImageStarted})
 	res := report.ImageResult{Image: job.Image}
 	switch {
+	case job.Decided != nil:
+		res = *job.Decided
+		if r.Tracker != nil && job.Version != nil && ctx.Err() == nil {
+			r.post(ctx, job, &res, w)
+			if job.Owed {
+				r.postReport(ctx, job, res, w)
+			}
+		}
 	case ctx.Err() != nil:
 		res.Verdict, res.Reason = checks.Error, "interrupted before it began"
 		res.Checks = undecided(job.Checks, checks.Error, res.Reason)
@@ -186,6 +208,12 @@ func (r *Runner) evaluate(ctx context.Context, job Job, w *Watch) report.ImageRe
 	defer cancel()
 
 	seen := newEvidence(job, w)
+	r.note(Step{Kind: Launching, Image: job.Image})
+	w.fetching = func(fingerprint string) {
+		img := job.Image
+		img.Fingerprint = fingerprint
+		r.note(Step{Kind: Fetching, Image: img})
+	}
 	guest, err := job.Host.Launch(jobCtx, w, seen.before())
 	launched := err == nil
 	if launched {
@@ -206,6 +234,8 @@ func (r *Runner) evaluate(ctx context.Context, job Job, w *Watch) report.ImageRe
 		var fault *ImageFault
 		res.Evidence = []report.Diagnostic{{Name: "probe.log", Text: seen.log.String()}}
 		r.release(ctx, guest, job, &res, launched && !errors.As(err, &fault), w)
+	} else if ctx.Err() == nil {
+		r.decided(res, w)
 	}
 	if r.Tracker != nil && job.Version != nil && ctx.Err() == nil {
 		w.Begin(report.Post)
@@ -223,6 +253,9 @@ func (r *Runner) release(ctx context.Context, guest Guest, job Job, res *report.
 		defer cancel()
 		explain(look, guest, job, res, alive, w)
 	}
+	if ctx.Err() == nil {
+		r.decided(*res, w)
+	}
 	clean, cancel := afterwards(ctx)
 	defer cancel()
 	if r.Keep == KeepAlways || r.Keep == KeepFailed && broken {
@@ -232,12 +265,15 @@ func (r *Runner) release(ctx context.Context, guest Guest, job Job, res *report.
 		}
 		if res.Kept != "" {
 			res.Run = r.ID
+			r.note(Step{Kind: Cleaned, Image: job.Image})
 			return
 		}
 	}
 	if err := guest.Delete(clean, w); err != nil {
 		w.Warn(fmt.Sprintf("not cleaned up: %v; icepak clean tries again", err))
+		return
 	}
+	r.note(Step{Kind: Cleaned, Image: job.Image})
 }
 
 // afterwards is a context for what has to be done although ctx may have ended.
