@@ -25,7 +25,8 @@ func icepak(ts *testscript.TestScript, args ...string) *exec.Cmd {
 	}
 	cmd := exec.Command(program, args...)
 	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "LXD_CONF", "LXD_DIR", "LXD_SOCKET", "ICEPAK_POLAR_DATA", "LANG"} {
+	for _, name := range []string{"PATH", "HOME", "LXD_CONF", "LXD_DIR", "LXD_SOCKET", "ICEPAK_POLAR_DATA", "LANG",
+		"POLAR_ENDPOINT", "POLAR_AUTH_TOKEN", "TESTING_IMAGE_SERVER"} {
 		if v := ts.Getenv(name); v != "" {
 			cmd.Env = append(cmd.Env, name+"="+v)
 		}
@@ -85,17 +86,22 @@ func interrupt(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// kill is interrupt with a signal that nobody can catch.
+// kill is interrupt with a signal that nobody can catch. It may be told what else to
+// test: kill9 STAGE SPEC [ARGS...].
 func kill(ts *testscript.TestScript, _ bool, args []string) {
-	if len(args) != 2 {
-		ts.Fatalf("usage: kill9 STAGE SPEC")
+	if len(args) < 2 {
+		ts.Fatalf("usage: kill9 STAGE SPEC [ARGS...]")
 	}
-	signalled(ts, syscall.SIGKILL, args[0], args[1])
+	signalled(ts, syscall.SIGKILL, args[0], args[1], args[2:]...)
 }
 
-// signalled runs the spec on the tiny image and signals the run in a stage.
-func signalled(ts *testscript.TestScript, sig os.Signal, stage, spec string) int {
-	cmd := icepak(ts, "test", "--path", ts.Getenv("TINY"), "--spec", spec)
+// signalled runs the spec on the tiny image, or on what is named, and signals the run in
+// a stage.
+func signalled(ts *testscript.TestScript, sig os.Signal, stage, spec string, what ...string) int {
+	if len(what) == 0 {
+		what = []string{"--path", ts.Getenv("TINY")}
+	}
+	cmd := icepak(ts, append([]string{"test", "--spec", spec}, what...)...)
 	var said lockedBuffer
 	cmd.Stdout, cmd.Stderr = io.Discard, &said
 	ts.Check(cmd.Start())

@@ -193,7 +193,8 @@ func resumeRun(ctx context.Context, env *Env, e journal.Entry, opts resumeOption
 	}
 	test := r.opts
 	test.resumes = r
-	return runTest(ctx, env, test)
+	err = runTest(ctx, env, test)
+	return errors.Join(err, r.cleanAgain(ctx, env, warn))
 }
 
 // feedError is the mistake of a --feed that the run did not have, or of none.

@@ -22,6 +22,7 @@ type resumption struct {
 	opts    testOptions // of the run
 
 	posted, promoted, deleted int
+	cleaned                   []string // remotes
 }
 
 // resume takes the run's journal over. The error is journal.ErrLive where the run is
@@ -74,22 +75,29 @@ func (r *resumption) left() int {
 // settle deletes what the run has left, posts what it had decided, and promotes what
 // is complete. It launches nothing.
 func (r *resumption) settle(ctx context.Context, env *Env, warn func(string, ...any)) error {
-	client, err := r.client(ctx, env)
-	if err != nil {
-		return err
-	}
-	remotes, err := newRemotes(env, r.opts.remote, warn)
+	remotes, client, err := r.connect(ctx, env, warn)
 	if err != nil {
 		return err
 	}
 	defer remotes.close()
 	if client != nil {
 		defer client.Close()
-		if err := remotes.useClusters(ctx, client); err != nil {
-			return err
-		}
 	}
 	return errors.Join(r.clean(ctx, remotes, warn), r.post(ctx, client, warn))
+}
+
+// connect readies the remotes that the run used, and a client of Polar where Polar was
+// told of the run.
+func (r *resumption) connect(ctx context.Context, env *Env, warn func(string, ...any)) (*remotes, *polar.Client, error) {
+	client, err := r.client(ctx, env)
+	if err != nil {
+		return nil, nil, err
+	}
+	remotes, err := newRemotes(env, r.opts.remote, warn)
+	if err == nil && client != nil {
+		err = remotes.useClusters(ctx, client)
+	}
+	return remotes, client, err
 }
 
 // client is one of Polar, where the run told Polar of its verdicts.
@@ -121,6 +129,7 @@ func (r *resumption) clean(ctx context.Context, remotes *remotes, warn func(stri
 		if !seen {
 			err = r.cleanRemote(ctx, remotes, p.Remote, warn)
 			done[p.Remote] = err
+			r.cleaned = append(r.cleaned, p.Remote)
 			errs = append(errs, err)
 		}
 		if err == nil && p.Fetched != "" {
@@ -154,6 +163,27 @@ func (r *resumption) cleanRemote(ctx context.Context, remotes *remotes, name str
 			continue
 		}
 		r.deleted++
+	}
+	return errors.Join(errs...)
+}
+
+// cleanAgain deletes what appeared since: a server goes on with what it was asked for
+// when whoever asked was killed.
+func (r *resumption) cleanAgain(ctx context.Context, env *Env, warn func(string, ...any)) error {
+	if len(r.cleaned) == 0 || ctx.Err() != nil {
+		return nil
+	}
+	remotes, client, err := r.connect(ctx, env, warn)
+	if err != nil {
+		return err
+	}
+	defer remotes.close()
+	if client != nil {
+		client.Close()
+	}
+	var errs []error
+	for _, name := range r.cleaned {
+		errs = append(errs, r.cleanRemote(ctx, remotes, name, func(string, ...any) {}))
 	}
 	return errors.Join(errs...)
 }
