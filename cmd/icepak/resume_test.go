@@ -35,7 +35,6 @@ type night struct {
 	store   *polarstore.Store
 	product polarstore.Product
 	server  *fakevm.Server
-	dress   func(http.Handler) http.Handler // how Polar answers
 	fault   atomic.Pointer[func(n int, r *http.Request) polartest.Fault]
 	seen    atomic.Int64 // requests since fault was set
 	state   string
