@@ -307,6 +307,27 @@ func (w *night) finished(when string, code int, want string) {
 	}
 }
 
+// What is tested again is tested with the spec as it is now, which is told.
+func TestASpecThatHasChangedIsTold(t *testing.T) {
+	w := newNight(t, allPass, func(h http.Handler) http.Handler { return h })
+	for n := 1; ; n++ {
+		if _, ended := w.killedAt(n, false); ended {
+			t.Fatal("no run was killed before it had decided all")
+		}
+		if path, data := w.journal(); path != "" && bytes.Count(data, []byte(`{"step":"decided"`)) < 2 {
+			break
+		}
+	}
+	w.must(os.WriteFile(w.test()[4], []byte(oneFails), 0o600))
+	code, said := w.run("resume")
+	if code != 1 || !strings.Contains(said, "spec.yaml has changed since the run began") {
+		t.Errorf("exit %d: %s", code, said)
+	}
+	if path, _ := w.journal(); path != "" {
+		t.Errorf("%s is left", path)
+	}
+}
+
 // The next run posts what another had decided, without testing anything of it again.
 func TestTheNextRunPostsWhatAnotherHadDecided(t *testing.T) {
 	w := newNight(t, allPass, func(h http.Handler) http.Handler { return h })
