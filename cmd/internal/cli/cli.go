@@ -70,10 +70,12 @@ posts the results to Polar, and has the version promoted when all has passed.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{err: err, hint: "see " + cmd.CommandPath() + " --help"}
 	})
+	test := func(ctx context.Context, opts testOptions) error { return runTest(ctx, env, opts) }
 	root.AddCommand(
-		newTestCommand(env),
+		newTestCommand(env, test),
+		newResumeCommand(env),
 		newPushCommand(env),
-		newValidateCommand(env),
+		newValidateCommand(env, test),
 		newStatusCommand(env),
 		newPromoteCommand(env),
 		newDemoteCommand(env),
