@@ -246,45 +246,40 @@ func TestAKilledRunIsFinishedByAnother(t *testing.T) {
 		name, spec string
 		dress      func(http.Handler) http.Handler
 		code       int
+		arrives    int // every second request does, from this one on; of the others the run is killed before
 	}{
-		{"all pass", allPass, same, 0},
-		{"one fails", oneFails, same, 1},
-		{"one fails, with Polar 0.2", oneFails, polartest.AsPolar, 1},
+		{"all pass", allPass, same, 0, 0},
+		{"one fails", oneFails, same, 1, 1},
+		{"one fails, with Polar 0.2", oneFails, polartest.AsPolar, 1, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			w := newNight(t, tt.spec, tt.dress)
 			w.next()
 			code, said := w.run(w.test()...)
-			if want := w.history(); code != tt.code || strings.Count(want, ": run") != 4 {
+			want := w.history()
+			if code != tt.code || strings.Count(want, ": run") != 4 {
 				t.Fatalf("undisturbed: exit %d\n%s\n%s", code, want, said)
 			}
-			want, torn, resumed := w.history(), 0, 0
+			torn, resumed := 0, 0
 			for n := 1; ; n++ {
-				grown, ended := w.killedAt(n, false)
-				if ended {
-					if resumed < 20 || torn < 5 {
-						t.Errorf("only %d runs were resumed, %d of them with a torn line", resumed, torn)
-					}
-					return
-				}
+				grown, ended := w.killedAt(n, n%2 == tt.arrives)
 				path, data := w.journal()
+				if ended {
+					break
+				}
 				if path == "" {
 					continue // it had not begun
 				}
-				w.finished(fmt.Sprintf("request %d", n), tt.code, want)
-				w.killedAt(n, true)
-				w.finished(fmt.Sprintf("the answer to request %d", n), tt.code, want)
-				resumed += 2
-				if !grown || bytes.Count(data, []byte("\n")) < 2 {
-					continue
+				resumed++
+				if last := bytes.LastIndexByte(data[:len(data)-1], '\n') + 1; grown && last > 0 && n%3 == 0 {
+					w.must(os.Truncate(path, int64(last+(len(data)-last)/2)))
+					torn++
 				}
-				w.killedAt(n, false)
-				path, data = w.journal()
-				last := bytes.LastIndexByte(data[:len(data)-1], '\n') + 1
-				w.must(os.Truncate(path, int64(last+(len(data)-last)/2)))
-				w.finished(fmt.Sprintf("the last line before request %d", n), tt.code, want)
-				torn++
+				w.finished(fmt.Sprintf("request %d", n), tt.code, want)
+			}
+			if resumed < 10 || torn < 1 {
+				t.Errorf("only %d runs were resumed, %d of them with a torn line", resumed, torn)
 			}
 		})
 	}
@@ -325,6 +320,62 @@ func TestASpecThatHasChangedIsTold(t *testing.T) {
 	}
 	if path, _ := w.journal(); path != "" {
 		t.Errorf("%s is left", path)
+	}
+}
+
+// A run of several images that is killed in the middle goes on where it was: what was
+// decided is not tested again, and each verdict is posted once.
+func TestANightThatIsKilledGoesOnWhereItWas(t *testing.T) {
+	const n = 6
+	w := newNight(t, allPass, func(h http.Handler) http.Handler { return h })
+	by := polarstore.By{Actor: "test"}
+	versions := map[polarstore.Version]polarstore.Product{}
+	for i := range n {
+		product, err := w.store.AddProduct(t.Context(), fmt.Sprintf("alpine:3.%d:%s:default", i, runtime.GOARCH), map[string]string{"secureboot": "false"})
+		w.must(err)
+		build := t.TempDir()
+		for _, name := range []string{"incus.tar.xz", "rootfs.squashfs"} {
+			w.must(os.WriteFile(filepath.Join(build, name), fmt.Append(nil, name, i), 0o600))
+		}
+		made, err := w.store.ImportVersion(t.Context(), product.Key, "20260102-01", build)
+		w.must(err)
+		_, err = w.store.FireVersion(t.Context(), made.Version.ID, "test", by)
+		w.must(err)
+		versions[made.Version] = product
+	}
+	var said bytes.Buffer
+	cmd := w.command(&said, "test", "--all", "--promote", "--parallel", "2", "--spec", w.test()[4])
+	var events atomic.Int64
+	kill := func(_ int, r *http.Request) polartest.Fault {
+		if !strings.HasSuffix(r.URL.Path, "/events") || events.Add(1) < 2*n {
+			return nil
+		}
+		_ = cmd.Process.Kill()
+		return polartest.Lost
+	}
+	w.fault.Store(&kill)
+	if err := cmd.Run(); err == nil {
+		t.Fatalf("it was not killed: %s", said.String())
+	}
+	w.fault.Store(nil)
+	_, data := w.journal()
+	decided, made := bytes.Count(data, []byte(`{"step":"decided"`)), len(w.server.Made())
+	if decided < 2 || decided == n {
+		t.Fatalf("%d of %d are decided: %s", decided, n, said.String())
+	}
+	code, again := w.run("resume")
+	if launched := len(w.server.Made()) - made; code != 0 || launched != n-decided {
+		t.Errorf("exit %d, %d launched, want %d: %s", code, launched, n-decided, again)
+	}
+	for version, product := range versions {
+		w.version, w.product = version, product
+		want := "active: test activate\none container passed: run pass\ntwo container passed: run pass"
+		if got := w.history(); sorted(got) != sorted(want) {
+			t.Errorf("%s: got\n%s\nwant\n%s", product.Key, got, want)
+		}
+	}
+	if path, _ := w.journal(); path != "" || len(w.server.Left()) > 0 {
+		t.Errorf("left %s, %v", path, w.server.Left())
 	}
 }
 
@@ -376,7 +427,7 @@ func TestPolarIsAway(t *testing.T) {
 					return nil
 				}
 				// It comes back when both images were tested.
-				if tt.back && len(w.server.Made()) == 2 && len(w.server.Left()) == 0 && images > 8 {
+				if tt.back && len(w.server.Made()) == 2 && len(w.server.Left()) == 0 && images > 14 {
 					return nil
 				}
 				images++
