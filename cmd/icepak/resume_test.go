@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -36,7 +37,8 @@ type night struct {
 	product polarstore.Product
 	server  *fakevm.Server
 	fault   atomic.Pointer[func(n int, r *http.Request) polartest.Fault]
-	seen    atomic.Int64 // requests since fault was set
+	seen    atomic.Int64                 // requests since fault was set
+	said    atomic.Pointer[lockedBuffer] // by the last run
 	state   string
 	env     []string
 	serial  int
@@ -112,7 +114,7 @@ func (w *night) next() {
 }
 
 // command is icepak on the night's servers. What it says goes to said.
-func (w *night) command(said *bytes.Buffer, args ...string) *exec.Cmd {
+func (w *night) command(said io.Writer, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(w.t.Context(), "icepak", args...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = w.env, said, said
 	return cmd
@@ -130,8 +132,9 @@ func (w *night) test(args ...string) []string {
 // run runs icepak and returns its exit code, and what it said.
 func (w *night) run(args ...string) (int, string) {
 	w.t.Helper()
-	var said bytes.Buffer
-	err := w.command(&said, args...).Run()
+	said := &lockedBuffer{}
+	w.said.Store(said)
+	err := w.command(said, args...).Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		w.t.Fatal(err)
@@ -420,17 +423,16 @@ func TestPolarIsAway(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newNight(t, allPass, func(h http.Handler) http.Handler { return h })
 			w.next()
-			images := 0
+			var gone atomic.Bool
 			away := func(_ int, r *http.Request) polartest.Fault {
-				event := strings.HasSuffix(r.URL.Path, "/events")
-				if images += strings.Count(r.URL.Path, "/events"); !event && images == 0 {
+				if strings.HasSuffix(r.URL.Path, "/events") {
+					gone.Store(true)
+				}
+				tested := len(w.server.Made()) == 2 && len(w.server.Left()) == 0
+				told := strings.Contains(w.said.Load().String(), "wait until it does")
+				if !gone.Load() || tt.back && tested && told {
 					return nil
 				}
-				// It comes back when both images were tested.
-				if tt.back && len(w.server.Made()) == 2 && len(w.server.Left()) == 0 && images > 14 {
-					return nil
-				}
-				images++
 				return polartest.Instead(http.StatusServiceUnavailable)
 			}
 			w.fault.Store(&away)

@@ -21,6 +21,8 @@ func TestACommandLineIsKeptAsItWasGiven(t *testing.T) {
 	for _, line := range [][]string{
 		{"test", "a:b:amd64:c", "d/e", "--promote", "--remote", "rack1", "--check", "x,y", "--check", "z", "--timeout=1h"},
 		{"test", "--feed", "https://images.example.com/spaces/secret", "--spec", "s p.yaml", "--set", "a=1,2", "--set", "b=", "a"},
+		{"test", "--pending", "--shard", "2/4", "--remote", "r1", "--remote", "r2", "--parallel", "3", "--order", "given", "--post-wait", "1h"},
+		{"test", "--all", "debian:*:amd64:*", "--remote", "r1", "--target", "m1", "--target", "m2", "--fail-fast"},
 		{"test", "--path=-", "--type", "vm", "--format", "json", "--format", "junit=r.xml", "-q", "--vars-inline", "{a: \"b, c\"}"},
 		{"validate", "--serial", "1", "--os", "debian", "--arch", "x86_64", "--release", "r", "--variant", "v", "--checks", "ipv4,ipv6"},
 	} {

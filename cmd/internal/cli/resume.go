@@ -251,7 +251,7 @@ func settleRun(ctx context.Context, env *Env, e journal.Entry, warn func(string,
 			warn("run %s, which was not finished: %s", e.ID(), strings.TrimPrefix(said, "; "))
 		}
 	}
-	if r.left() == 0 || r.stale(time.Now()) {
+	if r.left() == 0 && r.unclean == nil || r.stale(time.Now()) {
 		return r.journal.Remove()
 	}
 	return nil

@@ -24,6 +24,7 @@ type resumption struct {
 
 	posted, promoted, deleted int
 	cleaned                   []string // remotes
+	unclean                   error    // what kept something from being deleted
 }
 
 // resume takes the run's journal over. The error is journal.ErrLive where the run is
@@ -76,7 +77,7 @@ func (r *resumption) left() int {
 }
 
 // settle deletes what the run has left, posts what it had decided, and promotes what
-// is complete. It launches nothing.
+// is complete. It launches nothing. That a remote is gone is in the way of nothing else.
 func (r *resumption) settle(ctx context.Context, env *Env, warn func(string, ...any)) error {
 	remotes, client, err := r.connect(ctx, env, warn)
 	if err != nil {
@@ -86,7 +87,10 @@ func (r *resumption) settle(ctx context.Context, env *Env, warn func(string, ...
 	if client != nil {
 		defer client.Close()
 	}
-	return errors.Join(r.clean(ctx, remotes, warn), r.post(ctx, client, warn))
+	if r.unclean = r.clean(ctx, remotes, warn); r.unclean != nil {
+		warn("what run %s left is not all deleted: %v; icepak clean tries again", r.state().Run.ID, r.unclean)
+	}
+	return r.post(ctx, client, warn)
 }
 
 // connect readies the remotes that the run used, and a client of Polar where Polar was
@@ -221,9 +225,16 @@ func (r *resumption) post(ctx context.Context, client *polar.Client, warn func(s
 			parts = append(parts, p.Resumed())
 		}
 	}
+	told := map[string]bool{}
+	tell := func(warning string) {
+		if !told[warning] {
+			told[warning] = true
+			warn("%s", warning)
+		}
+	}
 	run := runner.Runner{Tracker: client, Journal: r.journal, Version: r.state().Run.Version, Emit: func(e report.Event) {
 		if e.Kind == report.Warning {
-			warn("%s", e.Detail)
+			tell(e.Detail)
 		}
 	}}
 	before := r.unposted()
@@ -235,7 +246,7 @@ func (r *resumption) post(ctx context.Context, client *polar.Client, warn func(s
 	for _, sum := range sums {
 		waiting += sum.Waiting
 		for _, w := range sum.Warnings {
-			warn("%s", w)
+			tell(w)
 		}
 	}
 	r.promoted += r.versions(whole)
