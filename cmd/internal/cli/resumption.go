@@ -251,7 +251,7 @@ func (r *resumption) post(ctx context.Context, client *polar.Client, warn func(s
 	}
 	r.promoted += r.versions(whole)
 	if waiting > 0 {
-		return errors.New("Polar does not answer, and lacks something of the run")
+		return errors.New("polar does not answer, and lacks something of the run")
 	}
 	return ctx.Err()
 }
