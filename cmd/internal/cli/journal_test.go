@@ -12,6 +12,7 @@ import (
 	"github.com/upmaru/icepak/cmd/internal/journal"
 	"github.com/upmaru/icepak/cmd/internal/lxd/lxdtest/fakevm"
 	"github.com/upmaru/icepak/cmd/internal/report"
+	"github.com/upmaru/icepak/cmd/internal/runner"
 )
 
 // What a journal has of a command line makes the same options of it, and holds no URL
@@ -100,5 +101,39 @@ func TestResumeNamesItsMistakes(t *testing.T) {
 	left, err := journal.List(dir)
 	if err != nil || len(left) != 1 || !left[0].Live || !slices.Contains(left[0].State.Run.Args, vmProduct) {
 		t.Errorf("left %+v, %v", left, err)
+	}
+}
+
+// A run goes on with its own versions, which need not be the newest, on its own remotes.
+// What could not be planned then is planned now.
+func TestARunOnMembersIsResumedOnThem(t *testing.T) {
+	n := newNight(t)
+	n.second.Members = map[string]string{"n1": "Online", "n22": "Online", "n3": "Online"}
+	launched := report.Image{Product: n.key("alpine:3.21"), Serial: "20261120-01", Type: "container", Remote: n.remote2 + "/n22"}
+	unplanned := report.Image{Product: n.key("debian:trixie"), Serial: "20261121-01"}
+	j, err := journal.Create(filepath.Join(n.vars["ICEPAK_STATE"], "runs"), journal.Run{
+		ID: "k3w7aaaa", Started: time.Now(), Endpoint: n.vars["POLAR_ENDPOINT"],
+		Args: []string{"test", "--spec=" + n.vars["SPEC"], "--pending", "--remote=" + n.remote2, "--target=n1", "--target=n22", "--"},
+		Jobs: []journal.Job{{Image: launched}, {Image: unplanned}},
+	}, func(err error) { t.Error(err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.Note(runner.Step{Kind: runner.Launching, Image: launched})
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	env := n.env(strings.NewReader(""), &out, &out)
+	env.Getenv = func(name string) string { return n.vars[name] }
+	code := Run(t.Context(), []string{"resume", "k3w7"}, env)
+	if got := tested(out.String()); code != exitOK || got != "alpine:3.21 20-01, debian:trixie 21-01" {
+		t.Errorf("exit %d, tested %s: %s", code, got, out.String())
+	}
+	if on := n.second.Targets(); len(on) != 2 || slices.Contains(on, "n3") || slices.Contains(on, "") {
+		t.Errorf("launched on %q", on)
+	}
+	if left, err := journal.List(filepath.Join(n.vars["ICEPAK_STATE"], "runs")); err != nil || len(left) != 0 {
+		t.Errorf("left %v, %v", left, err)
 	}
 }
