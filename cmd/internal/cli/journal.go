@@ -43,7 +43,9 @@ func (p *planner) journal(jobs []runner.Job) *keptRun {
 		kept.journal = p.opts.resumes.journal
 		return kept
 	}
-	worth := slices.ContainsFunc(jobs, func(j runner.Job) bool { return j.Host != nil || j.Version != nil && p.opts.promote })
+	worth := slices.ContainsFunc(jobs, func(j runner.Job) bool {
+		return j.Host != nil || j.Place != nil || j.Version != nil && p.opts.promote
+	})
 	if !worth || p.opts.source.local || p.opts.source.instance != "" {
 		return kept
 	}

@@ -51,6 +51,7 @@ func (p *planner) own() {
 	if p.opts.resumes != nil {
 		p.owner.Run = p.opts.resumes.state().Run.ID
 	}
+	p.probes = map[string]runner.Program{}
 	p.began(p.owner.Run)
 }
 
