@@ -45,6 +45,36 @@ func TestACommandLineIsKeptAsItWasGiven(t *testing.T) {
 	}
 }
 
+func TestARunOfWhichSomethingCanBeLostHasAJournal(t *testing.T) {
+	tracked := &runner.Version{ID: 7}
+	for _, tt := range []struct {
+		name    string
+		job     runner.Job
+		promote bool
+		want    bool
+	}{
+		{"an image that is launched on a remote", runner.Job{Host: runner.Local{}}, false, true},
+		{"one that is launched wherever there is room", runner.Job{Place: func(string) (runner.Job, error) { return runner.Job{}, nil }}, false, true},
+		{"a version that is only to be promoted", runner.Job{Nothing: "all has passed", Version: tracked}, true, true},
+		{"nothing to do", runner.Job{Nothing: "all has passed", Version: tracked}, false, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			state := t.TempDir()
+			p := &planner{
+				env: &Env{Getenv: func(name string) string { return map[string]string{"ICEPAK_STATE": state}[name] }}, owner: runner.NewOwner(time.Now()),
+				opts: testOptions{promote: tt.promote}, warn: func(format string, args ...any) { t.Errorf(format, args...) },
+			}
+			kept := p.journal([]runner.Job{tt.job})
+			if got := kept.journal != nil; got != tt.want {
+				t.Errorf("it has a journal: %v", got)
+			}
+			if kept.journal != nil {
+				kept.journal.Close()
+			}
+		})
+	}
+}
+
 // A run that cannot keep a journal says so and is the same otherwise.
 func TestARunWithoutAJournalIsARun(t *testing.T) {
 	p := newVMSite(t, &fakevm.Server{Unsigned: true}, "rootfs.squashfs")
