@@ -25,7 +25,8 @@ func icepak(ts *testscript.TestScript, args ...string) *exec.Cmd {
 	}
 	cmd := exec.Command(program, args...)
 	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "LXD_CONF", "LXD_DIR", "LXD_SOCKET", "INCUS_CONF", "INCUS_REMOTE", "INCUS_DIR", "INCUS_SOCKET", "ICEPAK_POLAR_DATA", "LANG"} {
+	for _, name := range []string{"PATH", "HOME", "LXD_CONF", "LXD_DIR", "LXD_SOCKET", "INCUS_CONF", "INCUS_REMOTE", "INCUS_DIR", "INCUS_SOCKET", "ICEPAK_POLAR_DATA", "LANG",
+		"POLAR_ENDPOINT", "POLAR_AUTH_TOKEN", "TESTING_IMAGE_SERVER"} {
 		if v := ts.Getenv(name); v != "" {
 			cmd.Env = append(cmd.Env, name+"="+v)
 		}
@@ -99,9 +100,6 @@ func signalled(ts *testscript.TestScript, sig os.Signal, args []string) int {
 	}
 	stage := args[0]
 	cmd := icepak(ts, append([]string{"test"}, args[1:]...)...)
-	for _, name := range []string{"POLAR_AUTH_TOKEN", "POLAR_ENDPOINT", "TESTING_IMAGE_SERVER"} {
-		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
-	}
 	var said lockedBuffer
 	cmd.Stdout, cmd.Stderr = io.Discard, &said
 	ts.Check(cmd.Start())

@@ -68,18 +68,21 @@ func scripts(t *testing.T) testscript.Params {
 			return setUp(t, env)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"derive":    derive,
-			"exits":     exits,
-			"https":     serveHTTPS,
-			"interrupt": interrupt,
-			"kill9":     kill,
-			"listen":    listen,
-			"person":    person,
-			"polar":     servePolar,
-			"setenv":    setFromFile,
-			"terminate": terminate,
-			"token":     token,
-			"trusted":   trusted,
+			"background": background,
+			"derive":     derive,
+			"ended":      ended,
+			"exits":      exits,
+			"https":      serveHTTPS,
+			"interrupt":  interrupt,
+			"kill9":      kill,
+			"listen":     listen,
+			"nothing":    nothing,
+			"person":     person,
+			"polar":      servePolar,
+			"setenv":     setFromFile,
+			"terminate":  terminate,
+			"token":      token,
+			"trusted":    trusted,
 		},
 	}
 }
@@ -114,6 +117,7 @@ func setUpOn(server string, t *testing.T, env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
+	env.Values[backgroundKey{}] = make(chan func() error, 1)
 	env.Values[shownKey{}] = new(atomic.Pointer[tls.Certificate])
 	env.Vars = append(env.Vars,
 		"HOME="+env.WorkDir, "LXD_CONF="+conf, "PROJECT="+project.Name,

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,9 +51,17 @@ func (r *round) run() int {
 	if !r.fault.later {
 		r.fault.does(r)
 	}
-	server := httptest.NewServer(troubled)
-	code, said := r.icepakTest(r.proxy.Remote.Addr, server.URL, true)
-	server.Close()
+	var calm atomic.Bool
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if calm.Load() {
+			r.polar.ServeHTTP(w, req)
+		} else {
+			troubled.ServeHTTP(w, req)
+		}
+	}))
+	defer server.Close()
+	code, said := r.icepak(server.URL, true, r.test(r.proxy.Remote.Addr)...)
+	calm.Store(true)
 	r.proxy.Calm()
 	r.t.Logf("%s: exit %d", r.told(), code)
 	right := map[bool]int{true: 0, false: 1}[r.good]
@@ -59,17 +69,30 @@ func (r *round) run() int {
 	if code == wrong {
 		r.fails("the verdict is wrong: %s", said)
 	}
-	r.swept()
 	if code != right {
-		calm := httptest.NewServer(r.polar)
-		defer calm.Close()
-		if code, said := r.icepakTest(r.daemon.Remote.Addr, calm.URL, false); code != right {
-			r.fails("exit %d when nothing befalls it: %s", code, said)
+		again := r.test(r.daemon.Remote.Addr)
+		if r.unfinished() {
+			again = []string{"resume"}
+		} else {
+			r.swept()
 		}
-		r.swept()
+		if code, said := r.icepak(server.URL, false, again...); code != right {
+			r.fails("%s: exit %d when nothing befalls it: %s", again[0], code, said)
+		}
 	}
+	r.swept()
 	r.posted()
+	if r.unfinished() {
+		r.fails("a journal is left")
+	}
 	return code
+}
+
+// unfinished tells whether a run has left its journal.
+func (r *round) unfinished() bool {
+	left, err := filepath.Glob(filepath.Join(r.dir, "runs", "*.jsonl"))
+	r.must(err)
+	return len(left) > 0
 }
 
 func (r *round) fails(format string, args ...any) {
@@ -98,11 +121,16 @@ func (r *round) publish() {
 `, r.good), 0o600))
 }
 
-// icepakTest runs icepak test on the version, and returns its exit code, -1 where it
-// was killed, and what it said.
-func (r *round) icepakTest(remote, polar string, befalls bool) (int, string) {
+// test is icepak test of the version on the remote.
+func (r *round) test(remote string) []string {
+	return []string{"test", product, "--serial", r.version.Serial, "--remote", remote, "--spec", r.spec, "--promote", "--timeout", "1m"}
+}
+
+// icepak runs icepak with the Polar, and returns its exit code, -1 where it was killed,
+// and what it said.
+func (r *round) icepak(polar string, befalls bool, args ...string) (int, string) {
 	r.t.Helper()
-	r.cmd = exec.Command(r.icepak, "test", product, "--serial", r.version.Serial, "--remote", remote, "--spec", r.spec, "--promote", "--timeout", "1m")
+	r.cmd = exec.Command(r.program, args...)
 	r.cmd.Env = append(os.Environ(), "LANG=C.UTF-8", "ICEPAK_STATE="+r.dir, "XDG_STATE_HOME="+r.dir,
 		"POLAR_AUTH_TOKEN="+password, "POLAR_ENDPOINT="+polar, "TESTING_IMAGE_SERVER="+polar+r.space)
 	var said bytes.Buffer
@@ -135,7 +163,7 @@ func (r *round) icepakTest(remote, polar string, befalls bool) (int, string) {
 // swept holds that icepak clean leaves no instance.
 func (r *round) swept() {
 	r.t.Helper()
-	out, err := exec.Command(r.icepak, "clean", "--remote", r.daemon.Remote.Addr).CombinedOutput()
+	out, err := exec.Command(r.program, "clean", "--remote", r.daemon.Remote.Addr).CombinedOutput()
 	if left := r.daemon.Instances(); err != nil || len(left) > 0 {
 		r.fails("%q is left behind: %v: %s", left, err, out)
 	}

@@ -33,13 +33,13 @@ const (
 
 // A site is what all runs have in common.
 type site struct {
-	icepak string // the program
-	daemon *lxdtest.Daemon
-	store  *polarstore.Store
-	polar  http.Handler
-	space  string // the testing feed's path
-	id     int64  // the product's
-	dir    string // of specs
+	program string // icepak
+	daemon  *lxdtest.Daemon
+	store   *polarstore.Store
+	polar   http.Handler
+	space   string // the testing feed's path
+	id      int64  // the product's
+	dir     string // of specs, and of icepak's state
 }
 
 func TestSoak(t *testing.T) {
@@ -70,8 +70,8 @@ func TestSoak(t *testing.T) {
 func newSite(t *testing.T) *site {
 	t.Helper()
 	s := &site{dir: t.TempDir()}
-	s.icepak = filepath.Join(s.dir, "icepak")
-	if out, err := exec.Command("go", "build", "-o", s.icepak, "github.com/upmaru/icepak/cmd/icepak").CombinedOutput(); err != nil {
+	s.program = filepath.Join(s.dir, "icepak")
+	if out, err := exec.Command("go", "build", "-o", s.program, "github.com/upmaru/icepak/cmd/icepak").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	s.daemon = lxdtest.NewDaemon(t)

@@ -68,10 +68,12 @@ posts the results to Polar, and has the version promoted when all has passed.`,
 	root.SetErr(env.Err)
 	root.SetVersionTemplate("icepak {{.Version}}\n")
 	root.SetFlagErrorFunc(flagMistake)
+	test := func(ctx context.Context, opts testOptions) error { return runTest(ctx, env, opts) }
 	root.AddCommand(
-		newTestCommand(env),
+		newTestCommand(env, test),
+		newResumeCommand(env),
 		newPushCommand(env),
-		newValidateCommand(env),
+		newValidateCommand(env, test),
 		newStatusCommand(env),
 		newPromoteCommand(env),
 		newDemoteCommand(env),

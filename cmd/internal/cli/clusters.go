@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/upmaru/icepak/cmd/internal/lxd"
 	"github.com/upmaru/icepak/cmd/internal/polar"
@@ -24,8 +25,7 @@ func (r *remotes) cluster(ctx context.Context, n need) (*remote, error) {
 		if c.Arch != n.arch {
 			continue
 		}
-		on, err := r.openCluster(ctx, fmt.Sprintf("cluster %d", c.ID), addressOf(c.Type, c.Credential.Endpoint),
-			c.Credential.Certificate, string(c.Credential.PrivateKey))
+		on, err := r.healthy(ctx, c)
 		switch {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
@@ -198,6 +198,28 @@ func stateFolder(env *Env) string {
 		return filepath.Join(home, ".local", "state", "icepak")
 	}
 	return ""
+}
+
+// clusterName is what people are told of a cluster of Polar's.
+func clusterName(c polar.Cluster) string { return fmt.Sprintf("cluster %d", c.ID) }
+
+// healthy connects to one of the clusters that Polar says are healthy.
+func (r *remotes) healthy(ctx context.Context, c polar.Cluster) (*remote, error) {
+	return r.openCluster(ctx, clusterName(c), addressOf(c.Type, c.Credential.Endpoint), c.Credential.Certificate, string(c.Credential.PrivateKey))
+}
+
+// called returns the remote that an earlier run called so: one of Polar's clusters, or
+// one of a client's. A member is found on its cluster.
+func (r *remotes) called(ctx context.Context, name string) (*remote, error) {
+	for _, target := range r.opts.targets {
+		name = strings.TrimSuffix(name, "/"+target)
+	}
+	for _, c := range r.clusters {
+		if clusterName(c) == name {
+			return r.healthy(ctx, c)
+		}
+	}
+	return r.connectNamed(ctx, name)
 }
 
 // clusterID is the cluster that assessments of a run on the remote name. Polar

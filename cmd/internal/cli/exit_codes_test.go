@@ -36,6 +36,7 @@ func TestExitCodes(t *testing.T) {
 	}
 	polarThere := map[string]string{"POLAR_AUTH_TOKEN": "x", "POLAR_ENDPOINT": broken.URL}
 	polarGone := map[string]string{"POLAR_AUTH_TOKEN": "x", "POLAR_ENDPOINT": gone.URL}
+	state := map[string]string{"ICEPAK_STATE": filepath.Join(dir, "state")}
 	const version = " debian:bookworm:amd64:default 20261122-01"
 	tests := []struct {
 		args string
@@ -61,6 +62,10 @@ func TestExitCodes(t *testing.T) {
 		{"test --image x --spec pass.yaml", nil, exitUnknown},
 		{"test --image x --spec pass.yaml --remote nope", nil, exitUsage},
 		{"test --feed " + gone.URL + " debian:bookworm:amd64:default", nil, exitUnknown},
+		{"resume", state, exitOK},
+		{"resume --list", state, exitOK},
+		{"resume k3w7", state, exitUsage},
+		{"resume", nil, exitUnknown},
 		{"validate", nil, exitUsage},
 		{"push", nil, exitUsage},
 		{"status", nil, exitUsage},

@@ -179,8 +179,7 @@ func (r *remotes) openOnce(ctx context.Context, c polar.Cluster) (*remote, error
 	if err := r.failed[c.ID]; err != nil {
 		return nil, err
 	}
-	on, err := r.openCluster(ctx, fmt.Sprintf("cluster %d", c.ID), c.Credential.Endpoint,
-		c.Credential.Certificate, string(c.Credential.PrivateKey))
+	on, err := r.healthy(ctx, c)
 	if err != nil && ctx.Err() == nil {
 		r.failed[c.ID] = err
 		r.warn("%v; nothing is launched there", err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -36,9 +37,16 @@ type testOptions struct {
 	readmit bool // have Polar put a version into testing that is not there
 	narrow  bool // only checks, and what has failed, stand in the way of promotion
 	must    bool // a version that is not promoted is no success
+
+	postWait time.Duration
+	args     []string    // the command line, for the run's journal
+	resumes  *resumption // the run that is resumed; nil for a new one
 }
 
-func newTestCommand(env *Env) *cobra.Command {
+// A runFunc is what is done with options once they are complete.
+type runFunc func(context.Context, testOptions) error
+
+func newTestCommand(env *Env, run runFunc) *cobra.Command {
 	var opts testOptions
 	cmd := &cobra.Command{
 		Use:   "test [PRODUCT...]",
@@ -94,6 +102,11 @@ failed. So it has where --timeout is over while the guest is starting or a check
 evaluated, if the guest had most of that time and LXD answers for it; where LXD or
 the network took the time, nothing was found out.
 
+Where Polar does not answer, the run goes on and verdicts wait for it, after the last
+image for at most --post-wait. What is not posted then, and what a run that was
+killed has left, is finished by icepak resume; the next icepak test posts and deletes
+what it can.
+
 Environment:
   TESTING_IMAGE_SERVER         the feed of the testing channel (it holds a secret)
   ACTIVE_IMAGE_SERVER          the feed of the active one (likewise), to tell a version
@@ -103,8 +116,9 @@ Environment:
   POLAR_ENDPOINT               default of --endpoint
   ICEPAK_PROBE                 default of --probe
   ICEPAK_SERVER_FINGERPRINTS   default of --server-fingerprint
-  ICEPAK_STATE                 a folder for known_clusters, see below, and for how long
-                               images took (default: icepak in the user's state folder)
+  ICEPAK_STATE                 a folder for known_clusters, see below, the journals of
+                               runs, and how long images took (default: icepak in the
+                               user's state folder)
   LXD_CONF, LXC_REMOTE         as the lxc client has them
   INCUS_CONF, INCUS_REMOTE, INCUS_PROJECT
                                as the incus client has them
@@ -118,7 +132,7 @@ first, which is told in a warning and remembered in known_clusters.
 
 ` + formatsHelp() + `
 Exit codes: 0 all passed, 1 a check failed, 2 a mistake on the command line or in
-a spec, 3 could not find out, 130 interrupted.`,
+a spec, 3 could not find out, or not post, 130 interrupted.`,
 		Example: `  icepak test debian:bookworm:amd64:default --remote rack1 --promote
   icepak test --pending --promote --remote rack1 --remote rack2
   icepak test 'debian:*:amd64:*' --shard 2/4 --fail-fast
@@ -132,7 +146,8 @@ a spec, 3 could not find out, 130 interrupted.`,
 			}
 			opts.source.products = args
 			opts.fromEnv(env)
-			return runTest(cmd.Context(), env, opts)
+			opts.args = commandLine(cmd, args)
+			return run(cmd.Context(), opts)
 		},
 	}
 	f := cmd.Flags()
@@ -147,6 +162,7 @@ a spec, 3 could not find out, 130 interrupted.`,
 	f.BoolVar(&opts.promote, "promote", false, "have Polar promote a version that has passed everything")
 	f.StringVar(&opts.keep, "keep", "never", "which instances are left as they are, for icepak shell: never, failed, always")
 	opts.timeFlag(f)
+	opts.postFlag(f)
 	opts.gpuFlag(f)
 	f.StringVar(&opts.probe, "probe", "", "the probe to use, a static linux `file`, instead of the embedded one")
 	return cmd
@@ -154,6 +170,10 @@ a spec, 3 could not find out, 130 interrupted.`,
 
 func (o *testOptions) timeFlag(f *pflag.FlagSet) {
 	f.DurationVar(&o.timeout, "timeout", 15*time.Minute, "how long one image may take in all")
+}
+
+func (o *testOptions) postFlag(f *pflag.FlagSet) {
+	f.DurationVar(&o.postWait, "post-wait", 10*time.Minute, "how long Polar is waited for at the end, where it does not answer")
 }
 
 func (o *testOptions) gpuFlag(f *pflag.FlagSet) {
@@ -165,6 +185,13 @@ func (o *testOptions) fromEnv(env *Env) {
 	o.remote.fromEnv(env)
 	if o.probe == "" {
 		o.probe = env.Getenv("ICEPAK_PROBE")
+	}
+}
+
+// complete makes of the flags what the rest goes by.
+func (o *testOptions) complete() {
+	if len(o.remote.names) > 0 {
+		o.remote.name = o.remote.names[0]
 	}
 }
 
@@ -184,14 +211,14 @@ func (o *testOptions) validate() error {
 			return usagef("--type: want container or virtual-machine, got %q", typ)
 		}
 	}
+	if o.postWait < 0 {
+		return usagef("--post-wait: want a duration, got %s", o.postWait)
+	}
 	if o.timeout <= 0 {
 		return usagef("--timeout: want a positive duration, got %s", o.timeout)
 	}
 	if err := errors.Join(o.source.validate(), o.many.validate(), o.remote.validate()); err != nil {
 		return err
-	}
-	if len(o.remote.names) > 0 {
-		o.remote.name = o.remote.names[0]
 	}
 	if !o.source.fromFeed() && (len(o.remote.names) > 1 || len(o.remote.targets) > 0) {
 		return usagef("--image, --path, --instance and --local go with a single --remote, and with no --target")
@@ -228,6 +255,7 @@ func (o *testOptions) asked(run, version string) *report.RunStart {
 
 // runTest tests what the options name and ends with the verdict's exit code.
 func runTest(ctx context.Context, env *Env, opts testOptions) error {
+	opts.complete()
 	if err := opts.validate(); err != nil {
 		return err
 	}
@@ -240,8 +268,16 @@ func runTest(ctx context.Context, env *Env, opts testOptions) error {
 		return err
 	}
 	defer outliveReaders()()
+	var mu sync.Mutex // that a journal cannot be written is told by whoever finds it out
 	var warnings []string
+	emit := func(e report.Event) {
+		mu.Lock()
+		defer mu.Unlock()
+		out.emit(e)
+	}
 	p := &planner{env: env, opts: opts, specs: specs, warn: func(format string, args ...any) {
+		mu.Lock()
+		defer mu.Unlock()
 		w := fmt.Sprintf(format, args...)
 		if slices.Contains(warnings, w) {
 			return
@@ -249,16 +285,16 @@ func runTest(ctx context.Context, env *Env, opts testOptions) error {
 		warnings = append(warnings, w)
 		out.emit(report.Event{Kind: report.Warning, Time: time.Now(), Detail: w})
 	}, began: func(run string) {
-		out.emit(report.Event{Kind: report.RunStarted, Time: time.Now(), Run: opts.asked(run, env.Version)})
+		emit(report.Event{Kind: report.RunStarted, Time: time.Now(), Run: opts.asked(run, env.Version)})
 	}}
 	defer p.close()
-	jobs, err := p.jobs(ctx)
+	jobs, err := p.plan(ctx)
 	if err != nil {
 		return out.abandon(err)
 	}
 	p.expect(jobs)
 	run := &runner.Runner{
-		Emit: out.emit, Keep: runner.Keep(opts.keep), Promote: opts.promote,
+		Emit: emit, Keep: runner.Keep(opts.keep), Promote: opts.promote,
 		Parallel: p.parallel(ctx, jobs), FailFast: opts.many.failFast,
 		Artifacts: opts.output.artifacts, Version: env.Version, ID: p.owner.Run,
 	}
@@ -268,9 +304,12 @@ func runTest(ctx context.Context, env *Env, opts testOptions) error {
 	if p.remotes != nil {
 		run.Alive = p.remotes.alive
 	}
+	kept := p.journal(jobs)
+	run.Journal, run.PostWait = kept.forRunner(), opts.postWait
 	sum := run.Run(ctx, jobs)
 	p.learn(sum)
 	sum.Warnings = append(warnings, sum.Warnings...)
+	defer kept.end(ctx, env, sum)
 	if err := out.close(sum); err != nil {
 		err = fmt.Errorf("write the report: %w", err)
 		if sum.Verdict != checks.Fail {
@@ -297,6 +336,8 @@ func verdictError(ctx context.Context, sum report.Summary) error {
 	switch {
 	case ctx.Err() != nil:
 		return exitError(exitInterrupted)
+	case sum.Unposted > 0:
+		return exitError(exitUnknown)
 	case sum.Verdict == checks.Pass:
 		return nil
 	case sum.Verdict == checks.Fail:

@@ -83,6 +83,7 @@ func (p *planner) pathJobs(ctx context.Context) ([]runner.Job, error) {
 			if err != nil || there {
 				return fingerprint, false, err
 			}
+			w.Fetching(fingerprint)
 			_, err = on.server.Upload(ctx, meta, root, f.typ, func(pr lxd.Progress) { w.Progress(pr.Percent, pr.Text) })
 			return fingerprint, true, err
 		}

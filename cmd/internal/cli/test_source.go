@@ -2,10 +2,13 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"path"
 
 	"github.com/spf13/pflag"
+
+	"github.com/upmaru/icepak/cmd/internal/polar"
 )
 
 // defaultEndpoint is Polar's where POLAR_ENDPOINT names no other.
@@ -60,6 +63,18 @@ func (o *sourceOptions) every() bool { return o.all || o.pending }
 // fromFeed tells whether the images are a feed's.
 func (o *sourceOptions) fromFeed() bool {
 	return o.image == "" && o.path == "" && o.instance == "" && !o.local
+}
+
+// client returns a client of Polar with a session.
+func (o *sourceOptions) client(ctx context.Context, env *Env) (*polar.Client, error) {
+	client, err := polar.New(o.endpoint, polar.Options{
+		UserAgent: userAgent(env), Actor: actor(env),
+		TestingFeed: polar.Secret(o.testing), ActiveFeed: polar.Secret(o.active),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return client, client.Authenticate(ctx, o.password)
 }
 
 func (o *sourceOptions) validate() error {

@@ -16,7 +16,7 @@ type validateOptions struct {
 	checks  []string
 }
 
-func newValidateCommand(env *Env) *cobra.Command {
+func newValidateCommand(env *Env, run runFunc) *cobra.Command {
 	var opts validateOptions
 	cmd := &cobra.Command{
 		Use:   "validate",
@@ -49,11 +49,12 @@ spec, 3 could not find out or not promoted, 130 interrupted.`,
 		Example: `  icepak validate --serial 20261122-01 --os debian --arch x86_64 --release bookworm \
       --variant default --checks ipv4,ipv6`,
 		Args: usage(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := opts.complete(env); err != nil {
 				return err
 			}
-			return runTest(cmd.Context(), env, opts.test)
+			opts.test.args = commandLine(cmd, args)
+			return run(cmd.Context(), opts.test)
 		},
 	}
 	f := cmd.Flags()
@@ -64,6 +65,7 @@ spec, 3 could not find out or not promoted, 130 interrupted.`,
 	opts.test.output.flags(f)
 	opts.test.remote.serverFlags(f)
 	opts.test.timeFlag(f)
+	opts.test.postFlag(f)
 	opts.test.gpuFlag(f)
 	return cmd
 }

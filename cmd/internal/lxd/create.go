@@ -36,6 +36,8 @@ type Request struct {
 	Config   map[string]string // labels are keys under user.
 	Devices  map[string]map[string]string
 	Target   string // a cluster's member, or empty
+	// Fetching is called before the server has to get the image; it may be nil.
+	Fetching func()
 }
 
 // A Source says where the image is.
@@ -68,6 +70,9 @@ func (s *Server) Create(ctx context.Context, r Request, progress func(Progress))
 			source.Protocol = "simplestreams"
 			source.Certificate = r.Source.Certificate
 			source.Server = feedURL(r.Source.Server, r.Source.Fingerprint)
+			if r.Fetching != nil {
+				r.Fetching()
+			}
 		}
 	}
 	err := s.create(ctx, r, source, progress)

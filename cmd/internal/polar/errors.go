@@ -86,6 +86,19 @@ func uncertain(err error) bool {
 	return ok && status.Status >= 500
 }
 
+// Away tells whether err says no more than that Polar, or the way there, is out of
+// order: what it did not take now, it may take later.
+func Away(err error) bool {
+	if errors.Is(err, errMalformed) || errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
+	if _, ok := errors.AsType[*UnreachableError](err); ok {
+		return true
+	}
+	status, ok := errors.AsType[*StatusError](err)
+	return ok && (status.Status >= 500 || status.Status == http.StatusTooManyRequests)
+}
+
 // isConflict tells whether err is a refusal that surely is none by accident.
 func isConflict(err error) bool {
 	refused, ok := errors.AsType[*RefusedError](err)

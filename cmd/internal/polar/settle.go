@@ -20,6 +20,21 @@ const settleAttempts = 4 // at events whose answer leaves open whether they were
 // Where no answer to an event comes, or one that leaves open whether it was
 // taken, the state is read again and decides what comes next.
 func (c *Client) Settle(ctx context.Context, versionID, checkID, clusterID int64, instanceType, verdict string) (posted string, err error) {
+	return c.SettleAgain(ctx, versionID, checkID, clusterID, instanceType, verdict, Attempts{})
+}
+
+// Attempts is what is known of earlier attempts to settle the same verdict, which may
+// have been another process's.
+type Attempts struct {
+	// Sent: the verdict was sent, and may have been taken.
+	Sent bool
+	// Sending is called each time before the verdict is sent; it may be nil.
+	Sending func()
+}
+
+// SettleAgain is Settle for a verdict that an earlier attempt may have settled: one
+// that was sent is sent again only where the state says that it was not taken.
+func (c *Client) SettleAgain(ctx context.Context, versionID, checkID, clusterID int64, instanceType, verdict string, earlier Attempts) (posted string, err error) {
 	if verdict != Pass && verdict != Fail {
 		return "", fmt.Errorf("polar: %q is not a verdict to post", verdict)
 	}
@@ -27,9 +42,9 @@ func (c *Client) Settle(ctx context.Context, versionID, checkID, clusterID int64
 	if err != nil {
 		return "", err
 	}
-	sent := false    // the verdict, and perhaps it was taken
-	beaten := false  // to the verdict, which was refused
-	var failed error // of the last event that was refused or left open what became of it
+	sent := earlier.Sent // the verdict, and perhaps it was taken
+	beaten := false      // to the verdict, which was refused
+	var failed error     // of the last event that was refused or left open what became of it
 	for attempt := 1; ; {
 		event := nextEvent(a.State, verdict, sent || beaten)
 		if event == "" {
@@ -40,6 +55,9 @@ func (c *Client) Settle(ctx context.Context, versionID, checkID, clusterID int64
 		}
 		if attempt > settleAttempts {
 			return "", failed
+		}
+		if event == verdict && earlier.Sending != nil {
+			earlier.Sending()
 		}
 		err := c.AssessmentEvent(ctx, a.ID, event)
 		if err == nil {

@@ -174,3 +174,40 @@ func TestSettleGivesUp(t *testing.T) {
 		t.Error("no error for a version that is not there")
 	}
 }
+
+// What is known of an earlier attempt, whose process may be no more, keeps a fail from
+// being posted twice.
+func TestAFailThatWasSentIsNotSentAgainWhereItWasTaken(t *testing.T) {
+	w := newWorld(t)
+	w.server = quickSessions(w.server)
+	for _, mode := range modes() {
+		for _, tt := range []struct {
+			name, state string
+			sent        bool
+			posted      string
+			sends       int
+			history     string
+		}{
+			{"it was taken", Failed, true, Fail, 0, "failed: run fail"},
+			{"it was not taken", Running, true, Fail, 1, "failed: run fail"},
+			{"it was not sent", Failed, false, Fail, 1, "failed: run fail run fail"},
+			{"another client passed it", Passed, true, "", 0, "passed: run pass"},
+		} {
+			t.Run(mode.name+", "+tt.name, func(t *testing.T) {
+				v := w.version(t)
+				w.assessment(t, v, 0, Container, tt.state)
+				c := w.client(t, mode.dress(w.server), time.Minute)
+				if err := c.Authenticate(t.Context(), worldPassword); err != nil {
+					t.Fatal(err)
+				}
+				sends := 0
+				posted, err := c.SettleAgain(t.Context(), v.ID, w.checks[0].ID, w.cluster.ID, Container, Fail,
+					Attempts{Sent: tt.sent, Sending: func() { sends++ }})
+				_, history, _ := strings.Cut(w.history(t, v), "container ")
+				if err != nil || posted != tt.posted || sends != tt.sends || history != tt.history {
+					t.Errorf("posted %q after %d sends, %q, %v; want %q, %d, %q", posted, sends, history, err, tt.posted, tt.sends, tt.history)
+				}
+			})
+		}
+	}
+}

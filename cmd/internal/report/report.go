@@ -27,6 +27,11 @@ type Image struct {
 	Spec        string `json:"spec,omitempty"` // the spec's file
 }
 
+// Is tells whether the other names the same image, on whatever remote.
+func (i Image) Is(other Image) bool {
+	return i.Product == other.Product && i.Serial == other.Serial && i.Type == other.Type
+}
+
 // A Kind says what an Event tells.
 type Kind string
 
@@ -159,6 +164,10 @@ type Summary struct {
 	Images   []ImageResult  `json:"images"`
 	Warnings []string       `json:"warnings,omitempty"`
 	Version  string         `json:"icepak_version"`
+	// Unposted counts the verdicts and promotions that Polar was to be told of and was
+	// not, and Waiting those of them that it may still be told of. Reports show neither:
+	// warnings do.
+	Unposted, Waiting int `json:"-"`
 }
 
 // An imageKey tells images apart.

@@ -20,9 +20,9 @@ type dispatch struct {
 	images   []report.ImageResult
 	plan     *schedule
 	first    map[int]*try     // of jobs that are to be tried again
-	left     map[*Version]int // jobs of the version that are not done
-	ready    []*Version       // all of whose jobs are done, to be promoted if they passed
-	asking   int              // how many promotions are under way
+	left     map[*Version]int // jobs of the version that are not done, or not posted
+	out      outbox           // what Polar is to be told
+	failed   bool             // an image has
 	warnings []string
 	count    struct{ done, failed, errors int }
 
@@ -51,25 +51,22 @@ func newDispatch(r *Runner, jobs []Job) *dispatch {
 
 // carryOut carries all jobs out.
 func (d *dispatch) carryOut(ctx context.Context) {
+	d.out.sending, d.out.stop = context.WithCancel(context.WithoutCancel(ctx))
+	defer d.out.stop()
 	for i, job := range d.jobs {
 		if job.settled() {
-			a := d.run.try(ctx, job)
-			d.run.finish(ctx, a)
-			d.done(ctx, i, a)
+			d.finish(ctx, i, d.run.try(ctx, job))
 		}
 	}
 	interrupted := ctx.Done()
 	for {
 		d.launch(ctx)
-		for len(d.ready) > 0 && d.asking < maxAsking {
-			d.promote(ctx, d.ready[0])
-			d.ready = d.ready[1:]
-		}
-		if d.busy == 0 && len(d.plan.queue) == 0 && len(d.ready) == 0 {
+		d.post(ctx)
+		if d.busy == 0 && len(d.plan.queue) == 0 && d.out.empty() {
 			return
 		}
 		var alarm <-chan time.Time
-		if at := d.plan.wake(); !at.IsZero() {
+		if at := earlier(d.plan.wake(), d.out.wake()); !at.IsZero() {
 			alarm = time.After(time.Until(at))
 		}
 		select {
@@ -81,6 +78,14 @@ func (d *dispatch) carryOut(ctx context.Context) {
 			interrupted = nil // what is under way ends by itself
 		}
 	}
+}
+
+// earlier is the first of two times, of which zero is never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // do has work done on a goroutine of its own; what that returns is done here.
@@ -95,7 +100,7 @@ func (d *dispatch) launch(ctx context.Context) {
 	case ctx.Err() != nil:
 		d.drop(ctx, d.plan.all(), checks.Error, errNotBegun)
 		return
-	case d.count.failed > 0 && d.run.FailFast:
+	case d.failed && d.run.FailFast:
 		d.drop(ctx, d.plan.all(), checks.Skip, errFailFast)
 		return
 	}
@@ -121,9 +126,6 @@ func (d *dispatch) begin(ctx context.Context, e *entry, l *lane) {
 	run := d.run // its methods have pointers
 	d.do(func() func() {
 		a := run.try(ctx, job)
-		if a.fault == nil {
-			run.finish(ctx, a)
-		}
 		return func() {
 			d.plan.leave(e, l)
 			switch {
@@ -131,12 +133,12 @@ func (d *dispatch) begin(ctx context.Context, e *entry, l *lane) {
 				if a.res.Verdict != checks.Error {
 					d.plan.well(l)
 				}
-				d.done(ctx, e.job, a)
+				d.finish(ctx, e.job, a)
 			case d.retry(e, l, a.fault):
 				d.first[e.job] = a
 				d.warn(report.Moved, &job.Image, fmt.Sprintf("%s is not decided, and is tried once more elsewhere or later: %v", job.Image, a.fault))
 			default:
-				d.finish(ctx, e, a)
+				d.finish(ctx, e.job, a)
 			}
 		}
 	})
@@ -158,15 +160,6 @@ func (d *dispatch) retry(e *entry, l *lane, fault *RemoteFault) bool {
 		d.tellClosed(l, fault)
 	}
 	return again
-}
-
-// finish reports a try that is not repeated.
-func (d *dispatch) finish(ctx context.Context, e *entry, a *try) {
-	run := d.run
-	d.do(func() func() {
-		run.finish(ctx, a)
-		return func() { d.done(ctx, e.job, a) }
-	})
 }
 
 func (d *dispatch) tellClosed(l *lane, why error) {
@@ -203,30 +196,24 @@ func (d *dispatch) drop(ctx context.Context, all []*entry, v checks.Verdict, why
 	for _, e := range all {
 		a, tried := d.first[e.job]
 		if tried {
-			d.finish(ctx, e, a)
+			d.finish(ctx, e.job, a)
 			continue
 		}
 		job := d.jobs[e.job]
 		a = &try{job: job, res: report.ImageResult{Image: job.Image}, watch: newWatch(d.run.Emit, job.Image)}
 		a.watch.emit(report.Event{Kind: report.ImageStarted})
 		a.undecided(v, why)
-		d.run.finish(ctx, a)
-		d.done(ctx, e.job, a)
+		d.finish(ctx, e.job, a)
 	}
 }
 
 // done takes what came of a job. What is big of it was written or shown by now.
-func (d *dispatch) done(ctx context.Context, i int, a *try) {
+func (d *dispatch) done(i int, a *try) {
 	delete(d.first, i)
 	job, res := a.job, a.res
 	res.Evidence, job.Host, job.Place = nil, nil, nil
 	d.jobs[i], d.images[i] = job, res
 	d.tell(res.Verdict)
-	if v := job.Version; v != nil {
-		if d.left[v]--; d.left[v] == 0 && d.run.Promote {
-			d.ready = append(d.ready, v)
-		}
-	}
 }
 
 // tell counts a verdict, and tells how far the run has come where it has several images.
@@ -249,33 +236,6 @@ func (d *dispatch) tell(v checks.Verdict) {
 		said += fmt.Sprintf(", %d could not be decided", d.count.errors)
 	}
 	d.run.Emit(report.Event{Time: time.Now(), Kind: report.Progress, Detail: said})
-}
-
-// maxAsking is how many promotions Polar is asked for at once.
-const maxAsking = 4
-
-// promote has the version promoted, all of whose jobs are done.
-func (d *dispatch) promote(ctx context.Context, v *Version) {
-	var which []int
-	var jobs []Job
-	var images []report.ImageResult
-	for i, job := range d.jobs {
-		if job.Version == v {
-			which, jobs, images = append(which, i), append(jobs, job), append(images, d.images[i])
-		}
-	}
-	run := d.run
-	d.asking++
-	d.do(func() func() {
-		warnings := run.promote(ctx, jobs, images)
-		return func() {
-			d.asking--
-			d.warnings = append(d.warnings, warnings...)
-			for k, i := range which {
-				d.images[i] = images[k]
-			}
-		}
-	})
 }
 
 func (d *dispatch) warn(kind report.Kind, image *report.Image, detail string) {

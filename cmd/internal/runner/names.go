@@ -51,3 +51,17 @@ func Leftovers(ctx context.Context, s *lxd.Server, now time.Time) ([]Leftover, e
 	}
 	return found, nil
 }
+
+// LeftBy lists the instances on the server that the run has left, which is known to be
+// no more.
+func LeftBy(ctx context.Context, s *lxd.Server, run string) ([]Leftover, error) {
+	all, err := s.Labelled(ctx, LabelRun)
+	var found []Leftover
+	for _, inst := range all {
+		if inst.Config[LabelRun] == run {
+			_, kept := Abandoned(inst.Config, time.Time{})
+			found = append(found, Leftover{inst, kept})
+		}
+	}
+	return found, err
+}

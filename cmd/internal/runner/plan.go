@@ -2,6 +2,8 @@ package runner
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -179,7 +181,7 @@ func needed(all []Check) {
 // is nil where Polar is not asked.
 func NewJob(img report.Image, s *spec.Spec, p Place, w Wanted, record *Record, timeout time.Duration) Job {
 	img.Spec = s.Path
-	job := Job{Image: img, Ready: ReadyFor(s.Instance.Ready, img.Type), Checks: Checks(s, p), Timeout: timeout}
+	job := Job{Image: img, Ready: ReadyFor(s.Instance.Ready, img.Type), Checks: Checks(s, p), Timeout: timeout, Spec: textOf(s)}
 	if record != nil {
 		record.mark(&job, w.Force) // before the choice: what is not wanted still gates
 	}
@@ -189,6 +191,15 @@ func NewJob(img report.Image, s *spec.Spec, p Place, w Wanted, record *Record, t
 	needed(job.Checks)
 	job.Nothing = nothing(job.Checks)
 	return job
+}
+
+// textOf tells a spec's text, its templates carried out, from other texts.
+func textOf(s *spec.Spec) string {
+	sum := sha256.New()
+	for _, f := range s.Files {
+		fmt.Fprintf(sum, "%q %q\n", f.Text, f.Rendered)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:8])
 }
 
 // nothing says why there is nothing to launch the image for, or nothing at all.

@@ -87,6 +87,7 @@ func (r *Remote) create(ctx context.Context, g *instance, w *Watch) error {
 	w.Begin(report.Create)
 	req := r.Request
 	req.Name = r.Name
+	req.Fetching = func() { w.Fetching(req.Source.Fingerprint) }
 	req.Config = maps.Clone(req.Config)
 	if req.Config == nil {
 		req.Config = map[string]string{}

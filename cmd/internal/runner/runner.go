@@ -54,86 +54,6 @@ func (f *ImageFault) Error() string {
 
 func (f *ImageFault) Unwrap() error { return f.Err }
 
-// A Job is one image under test.
-type Job struct {
-	Image   report.Image
-	Host    Host
-	Ready   checks.Ready
-	Checks  []Check
-	Version *Version      // nil where Polar is not told
-	Timeout time.Duration // of the whole job
-	// Nothing says why there is nothing to do; the job is then only reported.
-	Nothing string
-	// Err says why the job cannot be begun at all; it is then only reported, as an error.
-	Err error
-
-	// Remotes are those that the image may be launched on, the best first, and Place
-	// makes the job for one of them when it is about to be launched there: Checks and
-	// Host may depend on it. Where there are none, Host is on Image.Remote.
-	Remotes []string
-	Place   func(remote string) (Job, error)
-	// Expected is how long the job may take, or zero: the longest begin first.
-	Expected time.Duration
-	// Alone: no other such job is under way on the same remote, as with a card that
-	// only one guest can have.
-	Alone bool
-}
-
-// settled tells whether nothing is launched for the job.
-func (j Job) settled() bool { return j.Nothing != "" || j.Err != nil }
-
-// Pending tells whether a check of the job is still to pass here, as far as is known.
-func (j Job) Pending() bool {
-	return j.Nothing == "" || slices.ContainsFunc(j.Checks, func(c Check) bool { return c.Unknown && c.Again })
-}
-
-// on returns the job as it is on the remote.
-func (j Job) on(remote string) (Job, error) {
-	if j.Place == nil {
-		return j, nil
-	}
-	placed, err := j.Place(remote)
-	if err != nil {
-		j.Image.Remote = remote
-		return j, err
-	}
-	return placed, nil
-}
-
-// A Check is a check of a job with what is known of it beforehand.
-type Check struct {
-	checks.Check
-	Source   string
-	Required bool
-	ID       int64 // Polar's; zero where Polar does not track it
-	// Earlier: Polar says that it has passed before. It is evaluated all the same
-	// where a check that is still to pass needs it.
-	Earlier bool
-	// Again: it is evaluated in this run.
-	Again bool
-	// GPU is whose it needs: nvidia, amd, any. Empty: none.
-	GPU string
-	// Unknown: what Skip says keeps us from finding out, so that its verdict is an
-	// error.
-	Unknown bool
-}
-
-// left says how a check stands that is not evaluated.
-func (c Check) left() string {
-	if c.Unknown {
-		return "not evaluated"
-	}
-	return "skipped"
-}
-
-// skipped is the outcome of a check that is not evaluated.
-func (c Check) skipped() checks.Outcome {
-	if c.Unknown {
-		return checks.Outcome{Verdict: checks.Error, Reason: c.Skip}
-	}
-	return checks.Outcome{Verdict: checks.Skip, Reason: c.Skip}
-}
-
 // Keep says which guests are left running.
 type Keep string
 
@@ -161,8 +81,12 @@ type Runner struct {
 	// Artifacts is the folder that evidence of failed images is written to; empty
 	// for none.
 	Artifacts string
-	Version   string // icepak's
-	ID        string // by which the instances that are kept are found
+	Version   string  // icepak's
+	ID        string  // by which the instances that are kept are found
+	Journal   Journal // nil: none is kept
+	// PostWait is how long Polar is waited for, where it does not answer, once there is
+	// nothing else to do.
+	PostWait time.Duration
 }
 
 // cleanUpTime bounds each thing that is done after a job has ended or was
@@ -178,6 +102,7 @@ func (r *Runner) Run(ctx context.Context, jobs []Job) report.Summary {
 	d := newDispatch(r, slices.Clone(jobs))
 	d.carryOut(ctx)
 	sum.Images, sum.Warnings = d.images, d.warnings
+	sum.Unposted, sum.Waiting = d.out.unposted, d.out.waiting
 	sum.Verdict = worst(sum.Images)
 	sum.Duration = time.Since(sum.Started)
 	return sum
@@ -213,6 +138,8 @@ func (r *Runner) try(ctx context.Context, job Job) *try {
 	w.emit(report.Event{Kind: report.ImageStarted})
 	a := &try{job: job, res: report.ImageResult{Image: job.Image}, watch: w}
 	switch {
+	case job.Decided != nil:
+		a.res = *job.Decided
 	case ctx.Err() != nil:
 		a.undecided(checks.Error, errNotBegun)
 	case job.Err != nil:
@@ -233,15 +160,16 @@ func (a *try) undecided(v checks.Verdict, why error) {
 	a.res.Checks = undecided(a.job.Checks, v, a.res.Reason)
 }
 
-// finish posts what came of a try that is not repeated, and reports it.
-func (r *Runner) finish(ctx context.Context, a *try) {
+// report reports what came of a try that is not repeated. hand: Polar gets the report,
+// too.
+func (r *Runner) report(ctx context.Context, a *try, hand bool) {
 	if a.began {
-		if r.Tracker != nil && a.job.Version != nil && ctx.Err() == nil {
-			a.watch.Begin(report.Post)
-			r.post(ctx, a.job, &a.res, a.watch)
-		}
 		a.res.Stages = a.watch.stop()
-		r.postReport(ctx, a.job, a.res, a.watch)
+	}
+	if hand {
+		r.postReport(ctx, a)
+	}
+	if a.began {
 		r.keepEvidence(&a.res, a.watch)
 	}
 	a.watch.emit(report.Event{Kind: report.ImageDone, Done: &a.res})
@@ -254,6 +182,12 @@ func (r *Runner) evaluate(ctx context.Context, a *try) {
 	defer cancel()
 
 	seen := newEvidence(job, w)
+	r.note(Step{Kind: Launching, Image: job.Image, Checks: job.Checks})
+	w.fetching = func(fingerprint string) {
+		img := job.Image
+		img.Fingerprint = fingerprint
+		r.note(Step{Kind: Fetching, Image: img})
+	}
 	guest, err := job.Host.Launch(jobCtx, w, seen.before())
 	launched := err == nil
 	if launched {
@@ -278,6 +212,8 @@ func (r *Runner) evaluate(ctx context.Context, a *try) {
 		var fault *ImageFault
 		res.Evidence = []report.Diagnostic{{Name: "probe.log", Text: seen.log.String()}}
 		r.release(ctx, guest, a, launched && !errors.As(err, &fault))
+	} else {
+		r.decided(ctx, a)
 	}
 	w.end()
 }
@@ -293,6 +229,7 @@ func (r *Runner) release(ctx context.Context, guest Guest, a *try, alive bool) {
 		defer cancel()
 		explain(look, guest, job, res, alive, w)
 	}
+	r.decided(ctx, a)
 	clean, cancel := afterwards(ctx)
 	defer cancel()
 	if !moves && (r.Keep == KeepAlways || r.Keep == KeepFailed && broken) {
@@ -302,12 +239,15 @@ func (r *Runner) release(ctx context.Context, guest Guest, a *try, alive bool) {
 		}
 		if res.Kept != "" {
 			res.Run = r.ID
+			r.note(Step{Kind: Cleaned, Image: job.Image})
 			return
 		}
 	}
 	if err := guest.Delete(clean, w); err != nil {
 		w.Warn(fmt.Sprintf("not cleaned up: %v; icepak clean tries again", err))
+		return
 	}
+	r.note(Step{Kind: Cleaned, Image: job.Image})
 }
 
 // afterwards is a context for what has to be done although ctx may have ended.

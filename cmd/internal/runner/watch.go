@@ -15,6 +15,8 @@ type Watch struct {
 	stages []report.StageTime // each once, in the order in which they began
 	now    report.Stage       // the one under way, or the last one
 	since  time.Time          // when it began, while it goes on
+
+	fetching func(fingerprint string) // see Fetching; nil: nobody asks
 }
 
 func newWatch(tell func(report.Event), image report.Image) *Watch {
@@ -37,6 +39,13 @@ func (w *Watch) Begin(s report.Stage) {
 
 func (w *Watch) index(s report.Stage) int {
 	return slices.IndexFunc(w.stages, func(t report.StageTime) bool { return t.Stage == s })
+}
+
+// Fetching tells that the server does not have the image, and is about to get it.
+func (w *Watch) Fetching(fingerprint string) {
+	if w.fetching != nil {
+		w.fetching(fingerprint)
+	}
 }
 
 // Progress tells how far the stage under way has come; percent may be zero.

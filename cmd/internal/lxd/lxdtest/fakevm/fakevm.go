@@ -6,6 +6,7 @@ package fakevm
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"maps"
 	"net"
 	"net/http"
@@ -179,8 +180,8 @@ func (r refusal) Error() string { return r.text }
 var notFound = refusal{http.StatusNotFound, "Not Found"}
 
 func (s *Server) answer(w http.ResponseWriter, v any, err error) {
-	if errors.Is(err, http.ErrAbortHandler) {
-		panic(err) // the client gets no answer
+	if errors.Is(err, http.ErrAbortHandler) || errors.Is(err, io.ErrUnexpectedEOF) { // or it was killed
+		panic(http.ErrAbortHandler) // the client gets no answer
 	}
 	body := api.ResponseRaw{Type: api.SyncResponse, Status: "Success", StatusCode: 200, Metadata: v}
 	code := http.StatusOK
