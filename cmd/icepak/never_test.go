@@ -25,6 +25,8 @@ checks:
 instance:
   config: {limits.memory: 64MiB}
   devices: {root: {type: disk, path: /, pool: default, size: 40MiB}}` + waits
+	crowded = `
+instance: {config: {limits.processes: "60"}, ready: {timeout: 10s}}` + waits
 	floods = `
 checks:
   floods: {command: {"yes; echo": {exit-status: 0, timeout: 1s}}}`
@@ -65,6 +67,7 @@ func TestImagesThatNeverGetThatFar(t *testing.T) {
 		{"it floods its console", lxdtest.Floods, waits, checks.Pass, "", ""},
 		{"a command floods its output", lxdtest.Unique, floods, checks.Fail, "", "timed? ?out|within 1s|not done"},
 		{"it takes all memory", lxdtest.HogsMemory, limited, checks.Pass, "", ""},
+		{"it starts processes without end", lxdtest.Forks, crowded, checks.Fail, anyStage, "no room for one more process|still starting after 10s"},
 		{"each of its commands hangs", lxdtest.HangsShell, soon, checks.Fail, "", "2s"},
 		{"another program in the probe's place", lxdtest.BadProbe, still, checks.Error, anyStage, "."},
 		{"another program that forges the probe's events", lxdtest.BadTokens, still, checks.Error, anyStage, "."},

@@ -26,6 +26,7 @@ done) &
 `},
 	{Floods, "yes \"$(printf '\\033[2J::error::flood \\377')\" >/dev/console 2>&1 &\n"},
 	{HogsMemory, "tail /dev/zero &\ntail /dev/zero &\n"},
+	{Forks, "forks() { forks | forks & sleep 1000; }\n(while true; do forks; done) 2>/dev/null &\n"},
 	{HangsShell, "printf '#!/bin/busybox sh\\nexec sleep 86400\\n' >/bin/hang; chmod 755 /bin/hang; mv /bin/hang /bin/sh\n"},
 	{BadProbe, forger(`{"event":"checked","check":"up","outcome":{"verdict":"pass","passed":1,"total":1}}`)},
 	{BadTokens, forger(`{"token":"x","event":"hello","protocol":3}`, `{"token":"x","event":"ready","ready":{}}`,

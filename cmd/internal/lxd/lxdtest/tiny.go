@@ -42,6 +42,7 @@ const (
 	NoInitHere  // /sbin/init is a program that sleeps
 	Floods      // init writes to the console without end
 	HogsMemory  // likewise takes memory
+	Forks       // it starts processes until there is no room for one more
 	HangsShell  // /bin/sh never does what it is asked to
 	BadProbe    // init puts another program in the probe's place, which says that all is well
 	BadTokens   // likewise, with events of a token of its own
