@@ -69,6 +69,24 @@ type remote struct {
 	addr    string
 	server  *lxd.Server
 	cleaned bool
+	left    func() ([]runner.Leftover, error) // waits for what look began; nil before it
+}
+
+// look begins to look for what earlier runs have left, which takes a round trip.
+func (r *remote) look(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	var found []runner.Leftover
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer cancel()
+		found, err = runner.Leftovers(ctx, r.server, time.Now())
+	}()
+	r.left = func() ([]runner.Leftover, error) {
+		<-done
+		return found, err
+	}
 }
 
 // remotes connects to servers, each once.
@@ -199,7 +217,10 @@ func (r *remotes) clean(ctx context.Context, on *remote) error {
 	on.cleaned = true
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	found, err := runner.Leftovers(ctx, on.server, time.Now())
+	if on.left == nil {
+		on.look(ctx)
+	}
+	found, err := on.left()
 	if err != nil {
 		return err
 	}
@@ -213,9 +234,23 @@ func (r *remotes) clean(ctx context.Context, on *remote) error {
 	return err
 }
 
-// probe returns the probe for the architecture: the one that was named, the
-// embedded one, or this very program.
+// probe returns the probe for the architecture, which all jobs share.
 func (p *planner) probe(arch string) (runner.Program, error) {
+	if known, ok := p.probes[arch]; ok {
+		return known, nil
+	}
+	program, err := p.findProbe(arch)
+	if err == nil {
+		if p.probes == nil {
+			p.probes = map[string]runner.Program{}
+		}
+		p.probes[arch] = program
+	}
+	return program, err
+}
+
+// findProbe returns the probe that was named, the embedded one, or this very program.
+func (p *planner) findProbe(arch string) (runner.Program, error) {
 	if p.opts.probe != "" {
 		data, err := os.ReadFile(p.opts.probe)
 		if err != nil {

@@ -33,7 +33,8 @@ type planner struct {
 	remotes *remotes
 	owner   runner.Owner
 	feed    *simplestreams.Feed
-	polar   *polar.Client // nil where Polar is not asked
+	polar   *polar.Client             // nil where Polar is not asked
+	probes  map[string]runner.Program // by architecture, once they were unpacked
 	warn    func(format string, args ...any)
 }
 
