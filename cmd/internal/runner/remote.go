@@ -58,6 +58,9 @@ func (r *Remote) Launch(ctx context.Context, w *Watch, before Before) (Guest, er
 		if err := g.push(ctx, r.Probe); err != nil {
 			return g, err
 		}
+		if err := pause(ctx, syncTime); err != nil {
+			return g, err
+		}
 	}
 	w.Begin(report.Start)
 	if err := g.start(ctx); err != nil {
@@ -68,6 +71,11 @@ func (r *Remote) Launch(ctx context.Context, w *Watch, before Before) (Guest, er
 	}
 	return g, nil
 }
+
+// syncTime is what LXD is left between the probe's push and the start. Its program that
+// wrote the file still writes everything to the disk, after its answer; a start that
+// comes meanwhile waits a whole second before it looks at that again.
+const syncTime = 60 * time.Millisecond
 
 func (r *Remote) create(ctx context.Context, g *instance, w *Watch) error {
 	w.Begin(report.Create)
