@@ -75,7 +75,7 @@ func (r *Remote) Launch(ctx context.Context, w *Watch, before Before) (Guest, er
 // syncTime is what LXD is left between the probe's push and the start. Its program that
 // wrote the file still writes everything to the disk, after its answer; a start that
 // comes meanwhile waits a whole second before it looks at that again.
-const syncTime = 60 * time.Millisecond
+const syncTime = 50 * time.Millisecond
 
 func (r *Remote) create(ctx context.Context, g *instance, w *Watch) error {
 	w.Begin(report.Create)

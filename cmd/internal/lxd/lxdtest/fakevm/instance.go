@@ -4,10 +4,12 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/canonical/lxd/shared/api"
 )
@@ -55,7 +57,7 @@ func (s *Server) create(r *http.Request) (any, error) {
 	}
 	s.all[post.Name] = &instance{post: post, dir: dir, image: image}
 	s.made = append(s.made, post)
-	return s.done(nil), nil
+	return s.after("create", nil), nil
 }
 
 func (s *Server) show(in *instance) api.Instance {
@@ -129,7 +131,7 @@ func (s *Server) move(in *instance, r *http.Request) (any, error) {
 		}
 		in.running, in.looks, in.mute, in.starts = true, 0, false, in.starts+1
 	}
-	return s.done(nil), nil
+	return s.after(put.Action, nil), nil
 }
 
 // halt ends what runs in the instance, and forgets what is in its memory.
@@ -150,7 +152,7 @@ func (s *Server) delete(in *instance, _ *http.Request) (any, error) {
 	s.moved = append(s.moved, "delete")
 	in.halt()
 	delete(s.all, in.post.Name)
-	return s.done(os.RemoveAll(in.dir)), nil
+	return s.after("delete", os.RemoveAll(in.dir)), nil
 }
 
 // errAgent is what LXD says of a virtual machine without an agent.
@@ -174,6 +176,11 @@ func (s *Server) write(in *instance, r *http.Request) (any, error) {
 	}
 	if slices.Contains(s.ReadOnly, filepath.Dir(path)) {
 		return nil, refusal{http.StatusInternalServerError, fmt.Sprintf("open %s: read-only file system", path)}
+	}
+	time.Sleep(s.Takes["write"])
+	if s.Replay != nil {
+		_, err := io.Copy(io.Discard, r.Body)
+		return struct{}{}, err
 	}
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return nil, err

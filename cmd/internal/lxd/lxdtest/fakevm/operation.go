@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/canonical/lxd/shared/api"
 	"github.com/canonical/lxd/shared/ws"
@@ -61,6 +62,24 @@ func (s *Server) done(err error) created {
 	o := s.newOperation()
 	o.end(err, 0)
 	return created{o}
+}
+
+// after is an operation that takes its time.
+func (s *Server) after(action string, err error) created {
+	o := s.newOperation()
+	time.AfterFunc(s.Takes[action], func() { o.end(err, 0) })
+	return created{o}
+}
+
+// replay gives the command what it is to say.
+func (s *Server) replay(conns map[string]*websocket.Conn) (int, error) {
+	given, err := io.ReadAll(ws.NewWrapper(conns["0"]))
+	if err != nil {
+		return -1, err
+	}
+	time.Sleep(s.Takes["exec"])
+	_, err = ws.NewWrapper(conns["1"]).Write(s.Replay(given))
+	return 0, err
 }
 
 func (s *Server) operation(r *http.Request) (any, error) {
@@ -116,7 +135,9 @@ func (s *Server) exec(in *instance, r *http.Request) (any, error) {
 			}
 		}()
 		code, err := 126, errors.New("fork/exec: permission denied")
-		if !slices.Contains(s.NoPrograms, filepath.Dir(post.Command[0])) {
+		if s.Replay != nil {
+			code, err = s.replay(conns)
+		} else if !slices.Contains(s.NoPrograms, filepath.Dir(post.Command[0])) {
 			code, err = run(ctx, exec.CommandContext(ctx, program, post.Command[1:]...), conns)
 		}
 		o.end(err, code)
