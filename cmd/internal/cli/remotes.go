@@ -65,28 +65,11 @@ func (o *remoteOptions) validate() error {
 
 // A remote is an LXD server that a run uses.
 type remote struct {
+	left    func() ([]runner.Leftover, error) // waits for what look began; nil before it
 	name    string
 	addr    string
 	server  *lxd.Server
 	cleaned bool
-	left    func() ([]runner.Leftover, error) // waits for what look began; nil before it
-}
-
-// look begins to look for what earlier runs have left, which takes a round trip.
-func (r *remote) look(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	var found []runner.Leftover
-	var err error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer cancel()
-		found, err = runner.Leftovers(ctx, r.server, time.Now())
-	}()
-	r.left = func() ([]runner.Leftover, error) {
-		<-done
-		return found, err
-	}
 }
 
 // remotes connects to servers, each once.
@@ -209,6 +192,23 @@ func (r *remotes) connect(ctx context.Context, name string, known lxd.Remote) (*
 	return r.open[name], nil
 }
 
+// look begins to look for what earlier runs have left, beside what else is asked.
+func (r *remote) look(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	var found []runner.Leftover
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer cancel()
+		found, err = runner.Leftovers(ctx, r.server, time.Now())
+	}()
+	r.left = func() ([]runner.Leftover, error) {
+		<-done
+		return found, err
+	}
+}
+
 // clean deletes what runs that are no more have left on the remote, once a run.
 func (r *remotes) clean(ctx context.Context, on *remote) error {
 	if on.cleaned {
@@ -234,23 +234,9 @@ func (r *remotes) clean(ctx context.Context, on *remote) error {
 	return err
 }
 
-// probe returns the probe for the architecture, which all jobs share.
+// probe returns the probe for the architecture: the one that was named, the
+// embedded one, or this very program.
 func (p *planner) probe(arch string) (runner.Program, error) {
-	if known, ok := p.probes[arch]; ok {
-		return known, nil
-	}
-	program, err := p.findProbe(arch)
-	if err == nil {
-		if p.probes == nil {
-			p.probes = map[string]runner.Program{}
-		}
-		p.probes[arch] = program
-	}
-	return program, err
-}
-
-// findProbe returns the probe that was named, the embedded one, or this very program.
-func (p *planner) findProbe(arch string) (runner.Program, error) {
 	if p.opts.probe != "" {
 		data, err := os.ReadFile(p.opts.probe)
 		if err != nil {

@@ -23,8 +23,6 @@ type specs struct {
 	named *spec.Spec   // --spec; nil where none is named
 	own   []*spec.Spec // of the folder images
 	notes io.Writer    // is told of specs that stand in for built-in ones
-
-	builtin []*spec.Spec // once one was asked for
 }
 
 // load reads the named spec, or those of the folder images, at once, so that their
@@ -135,13 +133,11 @@ func (s *specs) forProduct(product string) (*spec.Spec, error) {
 		return s.named, nil
 	}
 	// Which one it is depends on no variable.
-	if s.builtin == nil {
-		var err error
-		if s.builtin, err = builtinSpecs(spec.Options{}); err != nil {
-			return nil, err
-		}
+	builtin, err := builtinSpecs(spec.Options{})
+	if err != nil {
+		return nil, err
 	}
-	builtin, opts := s.builtin, s.opts
+	opts := s.opts
 	opts.Product = product
 	i := slices.IndexFunc(builtin, func(b *spec.Spec) bool { return b.Match(product) })
 	own, err := s.ownFor(product)

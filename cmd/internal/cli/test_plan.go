@@ -33,8 +33,7 @@ type planner struct {
 	remotes *remotes
 	owner   runner.Owner
 	feed    *simplestreams.Feed
-	polar   *polar.Client             // nil where Polar is not asked
-	probes  map[string]runner.Program // by architecture, once they were unpacked
+	polar   *polar.Client // nil where Polar is not asked
 	warn    func(format string, args ...any)
 }
 

@@ -42,6 +42,7 @@ func (s *Server) create(r *http.Request) (any, error) {
 	if err := json.NewDecoder(r.Body).Decode(&post); err != nil {
 		return nil, err
 	}
+	time.Sleep(s.Takes["create"])
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	image, ok := s.Images[post.Source.Fingerprint]
@@ -57,7 +58,7 @@ func (s *Server) create(r *http.Request) (any, error) {
 	}
 	s.all[post.Name] = &instance{post: post, dir: dir, image: image}
 	s.made = append(s.made, post)
-	return s.after("create", nil), nil
+	return s.done(nil), nil
 }
 
 func (s *Server) show(in *instance) api.Instance {
@@ -119,6 +120,7 @@ func (s *Server) move(in *instance, r *http.Request) (any, error) {
 	if err := json.NewDecoder(r.Body).Decode(&put); err != nil {
 		return nil, err
 	}
+	time.Sleep(s.Takes[put.Action])
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.moved = append(s.moved, put.Action)
@@ -131,7 +133,7 @@ func (s *Server) move(in *instance, r *http.Request) (any, error) {
 		}
 		in.running, in.looks, in.mute, in.starts = true, 0, false, in.starts+1
 	}
-	return s.after(put.Action, nil), nil
+	return s.done(nil), nil
 }
 
 // halt ends what runs in the instance, and forgets what is in its memory.
@@ -147,12 +149,13 @@ func (in *instance) halt() {
 }
 
 func (s *Server) delete(in *instance, _ *http.Request) (any, error) {
+	time.Sleep(s.Takes["delete"])
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.moved = append(s.moved, "delete")
 	in.halt()
 	delete(s.all, in.post.Name)
-	return s.after("delete", os.RemoveAll(in.dir)), nil
+	return s.done(os.RemoveAll(in.dir)), nil
 }
 
 // errAgent is what LXD says of a virtual machine without an agent.

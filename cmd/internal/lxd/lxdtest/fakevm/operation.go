@@ -64,13 +64,6 @@ func (s *Server) done(err error) created {
 	return created{o}
 }
 
-// after is an operation that takes its time.
-func (s *Server) after(action string, err error) created {
-	o := s.newOperation()
-	time.AfterFunc(s.Takes[action], func() { o.end(err, 0) })
-	return created{o}
-}
-
 // replay gives the command what it is to say.
 func (s *Server) replay(conns map[string]*websocket.Conn) (int, error) {
 	given, err := io.ReadAll(ws.NewWrapper(conns["0"]))
