@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/canonical/lxd/shared/api"
 	"github.com/canonical/lxd/shared/ws"
@@ -62,17 +61,6 @@ func (s *Server) done(err error) created {
 	o := s.newOperation()
 	o.end(err, 0)
 	return created{o}
-}
-
-// replay gives the command what it is to say.
-func (s *Server) replay(conns map[string]*websocket.Conn) (int, error) {
-	given, err := io.ReadAll(ws.NewWrapper(conns["0"]))
-	if err != nil {
-		return -1, err
-	}
-	time.Sleep(s.Takes["exec"])
-	_, err = ws.NewWrapper(conns["1"]).Write(s.Replay(given))
-	return 0, err
 }
 
 func (s *Server) operation(r *http.Request) (any, error) {
