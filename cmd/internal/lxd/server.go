@@ -47,14 +47,19 @@ func Connect(ctx context.Context, r Remote, userAgent string) (*Server, error) {
 	asking, cancel := context.WithCancel(ctx)
 	defer cancel()
 	project := make(chan error, 1)
-	go func() { project <- s.knowsProject(asking) }()
+	go func() {
+		defer close(project)
+		project <- s.knowsProject(asking)
+	}()
 	err = s.first(ctx, s.greet)
 	if err == nil {
 		err = s.first(ctx, func(ctx context.Context) error { return s.admitted(ctx, project) })
 	}
 	if err != nil {
 		cancel()
-		<-project
+		for range project { // until it is closed: then nothing is asked any more
+		}
+		s.Close()
 		return nil, err
 	}
 	return s, nil
@@ -89,6 +94,9 @@ func newServer(r Remote, userAgent string) (*Server, error) {
 			s.shown.Store(&fingerprint)
 			return nil
 		}
+	}
+	if transport.TLSClientConfig != nil {
+		transport.DialTLSContext = s.connection
 	}
 	return s, nil
 }

@@ -22,9 +22,12 @@ import (
 const (
 	// execSockets is how many websockets a command has.
 	execSockets = 4
+	// execSpares are the connections that a command wants at once: for its websockets,
+	// for its end, and for a look at the guest beside it.
+	execSpares = execSockets + 2
 	// maxSpares bounds the connections that wait for their use, and spareAge how long
 	// one may have waited: something on the way may have forgotten it.
-	maxSpares = 4 * execSockets
+	maxSpares = 4 * execSpares
 	spareAge  = 30 * time.Second
 )
 
@@ -104,36 +107,49 @@ func (s *Server) prepare(ctx context.Context) {
 			return
 		}
 	}
-	for range execSockets {
+	for range execSpares {
 		if !s.spares.reserve() {
 			return
 		}
 		go func() {
 			ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 			defer cancel()
-			s.spares.put(s.dialTLS(ctx, base))
+			conn, err := s.dialTLS(ctx, base.Host)
+			if err != nil {
+				conn = nil
+			}
+			s.spares.put(conn)
 		}()
 	}
 }
 
-// dialTLS returns a connection, or nil.
-func (s *Server) dialTLS(ctx context.Context, base *url.URL) net.Conn {
-	port := base.Port()
-	if port == "" {
-		port = "443"
+// connection is one for requests: one that waits for its use, or a new one.
+func (s *Server) connection(ctx context.Context, _, addr string) (net.Conn, error) {
+	if ready := s.spares.take(); ready != nil {
+		return ready, nil
 	}
-	plain, err := s.transport.DialContext(ctx, "tcp", net.JoinHostPort(base.Hostname(), port))
+	return s.dialTLS(ctx, addr)
+}
+
+func (s *Server) dialTLS(ctx context.Context, addr string) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
-		return nil
+		host, addr = addr, net.JoinHostPort(strings.Trim(addr, "[]"), "443")
+	}
+	plain, err := s.transport.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
 	}
 	config := s.transport.TLSClientConfig.Clone()
-	config.ServerName = base.Hostname()
+	config.ServerName = host
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
 	conn := tls.Client(plain, config)
-	if conn.HandshakeContext(ctx) != nil {
+	if err := conn.HandshakeContext(ctx); err != nil {
 		plain.Close()
-		return nil
+		return nil, err
 	}
-	return conn
+	return conn, nil
 }
 
 // websocket opens one of an operation's. It is closed when ctx ends.

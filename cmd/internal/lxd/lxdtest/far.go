@@ -21,7 +21,7 @@ import (
 	"github.com/upmaru/icepak/cmd/internal/lxd"
 )
 
-// A Far is the tests' server as one elsewhere has it: behind HTTPS, and a round
+// A Far is a server of this machine as one elsewhere is: behind HTTPS, and a round
 // trip away, which a new connection takes as well. What is sent meanwhile is not
 // held up by what is on its way.
 type Far struct {
@@ -34,10 +34,10 @@ type Far struct {
 }
 
 // NewFar starts one, whose round trip takes no time yet. It stops when the test ends.
-func NewFar(t testing.TB) *Far {
+func NewFar(t testing.TB, r lxd.Remote) *Far {
 	t.Helper()
-	f := &Far{Remote: Remote(t), conns: map[net.Conn]struct{}{}}
-	socket := strings.TrimPrefix(f.Remote.Addr, "unix://")
+	f := &Far{Remote: r, conns: map[net.Conn]struct{}{}}
+	socket := strings.TrimPrefix(strings.TrimPrefix(r.Addr, "unix:"), "//")
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "unix.socket"})
 	proxy.ErrorLog = log.New(io.Discard, "", 0)
 	proxy.Transport = &http.Transport{MaxIdleConnsPerHost: 16, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
