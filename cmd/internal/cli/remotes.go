@@ -77,6 +77,7 @@ func (o *remoteOptions) validate() error {
 
 // A remote is an LXD server that a run uses.
 type remote struct {
+	left    func() ([]runner.Leftover, error) // waits for what look began; nil before it
 	name    string
 	addr    string
 	server  *lxd.Server
@@ -199,6 +200,23 @@ func (r *remotes) connect(ctx context.Context, name string, known lxd.Remote) (*
 	return r.open[name], nil
 }
 
+// look begins to look for what earlier runs have left, beside what else is asked.
+func (r *remote) look(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	var found []runner.Leftover
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer cancel()
+		found, err = runner.Leftovers(ctx, r.server, time.Now())
+	}()
+	r.left = func() ([]runner.Leftover, error) {
+		<-done
+		return found, err
+	}
+}
+
 // clean deletes what runs that are no more have left on the remote, once a run.
 func (r *remotes) clean(ctx context.Context, on *remote) error {
 	if on.cleaned {
@@ -209,7 +227,10 @@ func (r *remotes) clean(ctx context.Context, on *remote) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	found, err := runner.Leftovers(ctx, on.server, time.Now())
+	if on.left == nil {
+		on.look(ctx)
+	}
+	found, err := on.left()
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,7 @@ func (p *planner) image(ctx context.Context) (*remote, lxd.ImageInfo, error) {
 	if err != nil {
 		return nil, lxd.ImageInfo{}, err
 	}
+	on.look(ctx)
 	info, err := on.server.Image(ctx, p.opts.source.image)
 	if err != nil {
 		return nil, info, err

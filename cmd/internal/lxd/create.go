@@ -1,6 +1,7 @@
 package lxd
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -78,13 +79,7 @@ func (s *Server) Create(ctx context.Context, r Request, progress func(Progress))
 		err = s.create(ctx, r, source, progress)
 	}
 	if err == nil {
-		inst, err := s.Instance(ctx, r.Name)
-		if err != nil {
-			s.undo(ctx, r, api.Operation{})
-			return nil, fmt.Errorf("create %s: %w", r.Name, err)
-		}
-		inst.fetched = fetched
-		return inst, nil
+		return &Instance{server: s, name: r.Name, typ: cmp.Or(r.Type, string(api.InstanceTypeContainer)), image: r.Source.Fingerprint, fetched: fetched}, nil
 	}
 	missing := fetched && isNoImage(err)
 	if !fetched && ctx.Err() == nil {

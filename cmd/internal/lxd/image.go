@@ -47,14 +47,21 @@ func (s *Server) HasImage(ctx context.Context, fingerprint string) (bool, error)
 func (s *Server) Image(ctx context.Context, name string) (ImageInfo, error) {
 	var image *api.Image
 	err := s.call(ctx, func(c client.InstanceServer) error {
-		fingerprint := name
+		var named *api.Image
+		var namedErr error
+		asked := make(chan struct{})
+		go func() { // at the same time, because each costs a round trip
+			defer close(asked)
+			named, _, namedErr = c.GetImage(name)
+		}()
 		alias, _, err := c.GetImageAlias(name)
-		if err == nil {
-			fingerprint = alias.Target
-		} else if !isNotFound(err) {
-			return err
+		<-asked
+		switch {
+		case err == nil:
+			image, _, err = c.GetImage(alias.Target)
+		case isNotFound(err):
+			image, err = named, namedErr
 		}
-		image, _, err = c.GetImage(fingerprint)
 		return err
 	})
 	if isNotFound(err) {
@@ -96,6 +103,13 @@ func (i *Instance) Image(ctx context.Context) (ImageInfo, error) {
 		return err
 	})
 	switch {
+	case isNotFound(err) && i.properties == nil: // nobody has looked yet
+		made, err := i.server.Instance(ctx, i.name)
+		if err != nil {
+			return left, i.wrap("its image", err)
+		}
+		left.Architecture, left.Properties = made.architecture, made.properties
+		return left, missing
 	case isNotFound(err):
 		return left, missing
 	case err != nil:

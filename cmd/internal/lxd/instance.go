@@ -25,14 +25,15 @@ type Instance struct {
 // Name returns the instance's name.
 func (i *Instance) Name() string { return i.name }
 
-// Architecture returns the instance's architecture: amd64, arm64.
+// Architecture returns the instance's architecture: amd64, arm64. It is empty for one
+// that Create has returned, which has not asked.
 func (i *Instance) Architecture() string { return i.architecture }
 
 // Type returns the instance's type: container, virtual-machine.
 func (i *Instance) Type() string { return i.typ }
 
 // ImageProperties returns the properties of the image that the instance was
-// made from, such as os, release and variant.
+// made from, such as os, release and variant; nil for one that Create has returned.
 func (i *Instance) ImageProperties() map[string]string { return i.properties }
 
 // Fetched tells whether the server fetched the image to create the instance.
@@ -94,6 +95,7 @@ func (i *Instance) SecureBoot(ctx context.Context) (bool, error) {
 // Start starts the instance. A failure is a *StartError. A success does not
 // mean that the guest stays up: Status tells.
 func (i *Instance) Start(ctx context.Context) error {
+	i.server.prepare(ctx)
 	start := api.InstanceStatePut{Action: "start", Timeout: -1}
 	err := i.server.run(ctx, func(c client.InstanceServer) (client.Operation, error) {
 		return c.UpdateInstanceState(i.name, start, "")

@@ -30,6 +30,7 @@ type Server struct {
 	project   string
 	userAgent string
 	transport *http.Transport
+	spares    *spares
 	info      api.Server
 	shown     atomic.Pointer[string] // the fingerprint of the certificate that it showed last
 }
@@ -38,11 +39,27 @@ type Server struct {
 // context bounds connecting only. Errors are *UnreachableError,
 // *CertificateError, *UntrustedError, and a *NotFoundError for the project.
 func Connect(ctx context.Context, r Remote, userAgent string) (*Server, error) {
-	s, err := open(ctx, r, userAgent)
+	s, err := newServer(r, userAgent)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.first(ctx, s.admitted); err != nil {
+	// The project is asked for at the same time, by a connection of its own.
+	asking, cancel := context.WithCancel(ctx)
+	defer cancel()
+	project := make(chan error, 1)
+	go func() {
+		defer close(project)
+		project <- s.knowsProject(asking)
+	}()
+	err = s.first(ctx, s.greet)
+	if err == nil {
+		err = s.first(ctx, func(ctx context.Context) error { return s.admitted(ctx, project) })
+	}
+	if err != nil {
+		cancel()
+		for range project { // until it is closed: then nothing is asked any more
+		}
+		s.Close()
 		return nil, err
 	}
 	return s, nil
@@ -50,6 +67,15 @@ func Connect(ctx context.Context, r Remote, userAgent string) (*Server, error) {
 
 // open connects to the remote, whatever that thinks of us.
 func open(ctx context.Context, r Remote, userAgent string) (*Server, error) {
+	s, err := newServer(r, userAgent)
+	if err != nil {
+		return nil, err
+	}
+	return s, s.first(ctx, s.greet)
+}
+
+// newServer returns one that nothing was asked of yet.
+func newServer(r Remote, userAgent string) (*Server, error) {
 	if r.AuthType == "oidc" {
 		return nil, fmt.Errorf("remote %s logs in with OpenID Connect, which needs a person: let it trust a client certificate", r.Name)
 	}
@@ -57,7 +83,7 @@ func open(ctx context.Context, r Remote, userAgent string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{name: r.Name, addr: r.Addr, project: r.Project, userAgent: userAgent, transport: transport}
+	s := &Server{name: r.Name, addr: r.Addr, project: r.Project, userAgent: userAgent, transport: transport, spares: &spares{}}
 	if config := transport.TLSClientConfig; config != nil {
 		verify := config.VerifyConnection
 		config.VerifyConnection = func(state tls.ConnectionState) error {
@@ -69,8 +95,8 @@ func open(ctx context.Context, r Remote, userAgent string) (*Server, error) {
 			return nil
 		}
 	}
-	if err := s.first(ctx, s.greet); err != nil {
-		return nil, err
+	if transport.TLSClientConfig != nil {
+		transport.DialTLSContext = s.connection
 	}
 	return s, nil
 }
@@ -109,18 +135,31 @@ func (s *Server) greet(ctx context.Context) error {
 	return nil
 }
 
-// admitted finds out whether the server lets us into the project.
-func (s *Server) admitted(ctx context.Context) error {
-	switch {
-	case s.info.Auth != "trusted":
-		return &UntrustedError{Remote: s.name}
-	case s.project == "" || s.project == api.ProjectDefaultName:
+// knowsProject asks for the project.
+func (s *Server) knowsProject(ctx context.Context) error {
+	if s.project == "" || s.project == api.ProjectDefaultName {
 		return nil
 	}
-	err := s.call(ctx, func(c client.InstanceServer) error {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	return s.call(ctx, func(c client.InstanceServer) error {
 		_, _, err := c.GetProject(s.project)
 		return err
 	})
+}
+
+// admitted finds out whether the server lets us into the project, of which the channel
+// gets the answer.
+func (s *Server) admitted(ctx context.Context, project <-chan error) error {
+	if s.info.Auth != "trusted" {
+		return &UntrustedError{Remote: s.name}
+	}
+	var err error
+	select {
+	case err = <-project:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	if isNotFound(err) {
 		err = &NotFoundError{What: "project", Name: s.project}
 	}
@@ -132,7 +171,7 @@ func (s *Server) admitted(ctx context.Context) error {
 
 // In returns the same server in another project.
 func (s *Server) In(project string) *Server {
-	other := &Server{name: s.name, addr: s.addr, project: project, userAgent: s.userAgent, transport: s.transport, info: s.info}
+	other := &Server{name: s.name, addr: s.addr, project: project, userAgent: s.userAgent, transport: s.transport, spares: s.spares, info: s.info}
 	other.shown.Store(s.shown.Load())
 	return other
 }
@@ -141,7 +180,10 @@ func (s *Server) In(project string) *Server {
 func (s *Server) Name() string { return s.name }
 
 // Close gives up connections that are not in use.
-func (s *Server) Close() { s.transport.CloseIdleConnections() }
+func (s *Server) Close() {
+	s.spares.close()
+	s.transport.CloseIdleConnections()
+}
 
 // Version returns the version of LXD or Incus.
 func (s *Server) Version() string { return s.info.Environment.ServerVersion }
