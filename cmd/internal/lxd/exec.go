@@ -53,6 +53,11 @@ func (i *Instance) Exec(ctx context.Context, r ExecRequest) (int, error) {
 func (i *Instance) exec(ctx context.Context, r ExecRequest) (int, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	lines := i.lines.Swap(nil)
+	if lines == nil {
+		lines = i.server.dial(len(r.Terminal.streams()))
+	}
+	defer lines.close()
 	post := api.InstanceExecPost{Command: r.Args, Environment: r.Env, WaitForWS: true}
 	r.Terminal.ask(&post)
 	op, err := i.server.start(ctx, func(c client.InstanceServer) (client.Operation, error) {
@@ -68,7 +73,7 @@ func (i *Instance) exec(ctx context.Context, r ExecRequest) (int, error) {
 		op, err := i.server.wait(ctx, op, nil)
 		ended <- result{op, err}
 	}()
-	conns, err := i.server.connect(ctx, op, r.Terminal.streams())
+	conns, err := i.server.connect(ctx, op, r.Terminal.streams(), lines)
 	defer conns.close()
 	if err != nil {
 		return -1, err
@@ -110,14 +115,14 @@ type sockets map[string]*websocket.Conn
 // connect opens the command's websockets, at once because each costs round trips.
 // LXD starts the command when it has those of the streams. A short one may be over
 // before the control socket came, which is then not missed.
-func (s *Server) connect(ctx context.Context, op api.Operation, streams []string) (sockets, error) {
+func (s *Server) connect(ctx context.Context, op api.Operation, streams []string, l *lines) (sockets, error) {
 	secrets, _ := op.Metadata["fds"].(map[string]any)
 	var mu sync.Mutex
 	conns := sockets{}
 	var failed error
 	open := func(stream string) {
 		secret, _ := secrets[stream].(string)
-		conn, err := s.websocket(ctx, op.ID, secret)
+		conn, err := s.websocket(ctx, op.ID, secret, l)
 		mu.Lock()
 		defer mu.Unlock()
 		switch {

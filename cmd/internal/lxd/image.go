@@ -41,27 +41,25 @@ func (s *Server) HasImage(ctx context.Context, fingerprint string) (bool, error)
 	return has, err
 }
 
-// Image returns the image with that alias, or else with a fingerprint that
-// begins so. If there is none, or more than one, it returns an error; the
+// Image returns the image with that fingerprint in full, or else with that alias, or
+// else with a fingerprint that begins so. If there is none, or more than one, it returns an error; the
 // former is a *NotFoundError.
 func (s *Server) Image(ctx context.Context, name string) (ImageInfo, error) {
 	var image *api.Image
-	err := s.call(ctx, func(c client.InstanceServer) error {
-		var named *api.Image
-		var namedErr error
-		asked := make(chan struct{})
-		go func() { // at the same time, because each costs a round trip
-			defer close(asked)
-			named, _, namedErr = c.GetImage(name)
-		}()
-		alias, _, err := c.GetImageAlias(name)
-		<-asked
-		switch {
-		case err == nil:
-			image, _, err = c.GetImage(alias.Target)
-		case isNotFound(err):
-			image, err = named, namedErr
+	err := s.call(ctx, func(c client.InstanceServer) (err error) {
+		if len(name) == 2*sha256.Size { // hardly an alias
+			if image, _, err = c.GetImage(name); !isNotFound(err) {
+				return err
+			}
 		}
+		fingerprint := name
+		alias, _, err := c.GetImageAlias(name)
+		if err == nil {
+			fingerprint = alias.Target
+		} else if !isNotFound(err) {
+			return err
+		}
+		image, _, err = c.GetImage(fingerprint)
 		return err
 	})
 	if isNotFound(err) {

@@ -6,6 +6,7 @@
 package lxd
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,7 +32,6 @@ type Server struct {
 	project   string
 	userAgent string
 	transport *http.Transport
-	spares    *spares
 	info      api.Server
 	shown     atomic.Pointer[string] // the fingerprint of the certificate that it showed last
 }
@@ -38,44 +39,30 @@ type Server struct {
 // Connect connects to the remote and finds out whether it trusts us. The
 // context bounds connecting only. Errors are *UnreachableError,
 // *CertificateError, *UntrustedError, and a *NotFoundError for the project.
-func Connect(ctx context.Context, r Remote, userAgent string) (*Server, error) {
-	s, err := newServer(r, userAgent)
+//
+// What beside asks of the server is asked meanwhile, because each answer costs a round
+// trip; it counts only where Connect returns no error. What the server is, such as its
+// extensions, is not known to it yet.
+func Connect(ctx context.Context, r Remote, userAgent string, beside ...func(context.Context, *Server)) (*Server, error) {
+	var project error
+	ask := func(ctx context.Context, s *Server) { project = s.knowsProject(ctx) }
+	s, err := open(ctx, r, userAgent, append(beside[:len(beside):len(beside)], ask)...)
 	if err != nil {
 		return nil, err
 	}
-	// The project is asked for at the same time, by a connection of its own.
-	asking, cancel := context.WithCancel(ctx)
-	defer cancel()
-	project := make(chan error, 1)
-	go func() {
-		defer close(project)
-		project <- s.knowsProject(asking)
-	}()
-	err = s.first(ctx, s.greet)
-	if err == nil {
-		err = s.first(ctx, func(ctx context.Context) error { return s.admitted(ctx, project) })
+	if err = project; s.info.Auth != "trusted" {
+		err = &UntrustedError{Remote: s.name}
 	}
 	if err != nil {
-		cancel()
-		for range project { // until it is closed: then nothing is asked any more
-		}
 		s.Close()
-		return nil, err
+		return nil, cmp.Or(ctx.Err(), err)
 	}
 	return s, nil
 }
 
-// open connects to the remote, whatever that thinks of us.
-func open(ctx context.Context, r Remote, userAgent string) (*Server, error) {
-	s, err := newServer(r, userAgent)
-	if err != nil {
-		return nil, err
-	}
-	return s, s.first(ctx, s.greet)
-}
-
-// newServer returns one that nothing was asked of yet.
-func newServer(r Remote, userAgent string) (*Server, error) {
+// open connects to the remote, whatever that thinks of us, and returns when what beside
+// asks has been answered.
+func open(ctx context.Context, r Remote, userAgent string, beside ...func(context.Context, *Server)) (*Server, error) {
 	if r.AuthType == "oidc" {
 		return nil, fmt.Errorf("remote %s logs in with OpenID Connect, which needs a person: let it trust a client certificate", r.Name)
 	}
@@ -83,7 +70,7 @@ func newServer(r Remote, userAgent string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{name: r.Name, addr: r.Addr, project: r.Project, userAgent: userAgent, transport: transport, spares: &spares{}}
+	s := &Server{name: r.Name, addr: r.Addr, project: r.Project, userAgent: userAgent, transport: transport}
 	if config := transport.TLSClientConfig; config != nil {
 		verify := config.VerifyConnection
 		config.VerifyConnection = func(state tls.ConnectionState) error {
@@ -95,25 +82,21 @@ func newServer(r Remote, userAgent string) (*Server, error) {
 			return nil
 		}
 	}
-	if transport.TLSClientConfig != nil {
-		transport.DialTLSContext = s.connection
-	}
-	return s, nil
-}
-
-// first is a call of a new connection, which is closed where that fails.
-func (s *Server) first(ctx context.Context, f func(context.Context) error) error {
 	bounded, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	err := f(bounded)
-	if err == nil {
-		return nil
+	var asked sync.WaitGroup
+	for _, ask := range beside {
+		asked.Go(func() { ask(bounded, s) })
 	}
-	s.Close()
-	if ctx.Err() != nil {
-		return ctx.Err()
+	if err = s.greet(bounded); err != nil {
+		cancel()
 	}
-	return err
+	asked.Wait()
+	if err != nil {
+		s.Close()
+		return nil, cmp.Or(ctx.Err(), err)
+	}
+	return s, nil
 }
 
 // greet asks the server what it is and what it thinks of us.
@@ -135,31 +118,15 @@ func (s *Server) greet(ctx context.Context) error {
 	return nil
 }
 
-// knowsProject asks for the project.
+// knowsProject finds out whether the server lets us into the project.
 func (s *Server) knowsProject(ctx context.Context) error {
 	if s.project == "" || s.project == api.ProjectDefaultName {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	return s.call(ctx, func(c client.InstanceServer) error {
+	err := s.call(ctx, func(c client.InstanceServer) error {
 		_, _, err := c.GetProject(s.project)
 		return err
 	})
-}
-
-// admitted finds out whether the server lets us into the project, of which the channel
-// gets the answer.
-func (s *Server) admitted(ctx context.Context, project <-chan error) error {
-	if s.info.Auth != "trusted" {
-		return &UntrustedError{Remote: s.name}
-	}
-	var err error
-	select {
-	case err = <-project:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 	if isNotFound(err) {
 		err = &NotFoundError{What: "project", Name: s.project}
 	}
@@ -171,7 +138,7 @@ func (s *Server) admitted(ctx context.Context, project <-chan error) error {
 
 // In returns the same server in another project.
 func (s *Server) In(project string) *Server {
-	other := &Server{name: s.name, addr: s.addr, project: project, userAgent: s.userAgent, transport: s.transport, spares: s.spares, info: s.info}
+	other := &Server{name: s.name, addr: s.addr, project: project, userAgent: s.userAgent, transport: s.transport, info: s.info}
 	other.shown.Store(s.shown.Load())
 	return other
 }
@@ -180,10 +147,7 @@ func (s *Server) In(project string) *Server {
 func (s *Server) Name() string { return s.name }
 
 // Close gives up connections that are not in use.
-func (s *Server) Close() {
-	s.spares.close()
-	s.transport.CloseIdleConnections()
-}
+func (s *Server) Close() { s.transport.CloseIdleConnections() }
 
 // Version returns the version of LXD or Incus.
 func (s *Server) Version() string { return s.info.Environment.ServerVersion }

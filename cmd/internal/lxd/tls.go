@@ -18,11 +18,7 @@ import (
 // pinned one, or have a fingerprint that is trusted. This is decided before
 // the handshake ends, so that a stranger does not even get our certificate.
 func tlsConfig(r Remote, roots *x509.CertPool) (*tls.Config, error) {
-	config := &tls.Config{
-		MinVersion:         tls.VersionTLS13,
-		InsecureSkipVerify: true, // VerifyConnection verifies, also a session that is resumed
-		ClientSessionCache: tls.NewLRUClientSessionCache(0),
-	}
+	config := &tls.Config{MinVersion: tls.VersionTLS13, InsecureSkipVerify: true} // VerifyConnection verifies
 	if len(r.ClientCert) > 0 && len(r.ClientKey) > 0 {
 		cert, err := tls.X509KeyPair(r.ClientCert, r.ClientKey)
 		if err != nil {

@@ -12,138 +12,63 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/canonical/lxd/shared/api"
 	"github.com/canonical/lxd/shared/tcp"
 	"github.com/gorilla/websocket"
 )
 
-const (
-	// execSockets is how many websockets a command has.
-	execSockets = 4
-	// execSpares are the connections that a command wants at once: for its websockets,
-	// for its end, and for a look at the guest beside it.
-	execSpares = execSockets + 2
-	// maxSpares bounds the connections that wait for their use, and spareAge how long
-	// one may have waited: something on the way may have forgotten it.
-	maxSpares = 4 * execSpares
-	spareAge  = 30 * time.Second
-)
+// execSockets is how many websockets a command has that is not on a terminal.
+const execSockets = 4
 
-// spares are connections over TLS that are made before they are needed: to a server
-// that is far away, one takes two round trips.
-type spares struct {
-	mu     sync.Mutex
-	conns  []spare
-	dialed int // with those that are still being made
-	closed bool
+// lines are connections over TLS for a command's websockets, made before these are
+// known: to a server that is far away, one takes two round trips.
+type lines struct {
+	cancel context.CancelFunc
+	made   chan net.Conn // closed once none is made any more
 }
 
-type spare struct {
-	net.Conn
-	made time.Time
-}
-
-// take returns a connection, or nil where none is ready.
-func (s *spares) take() net.Conn {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for len(s.conns) > 0 {
-		first := s.conns[0]
-		s.conns, s.dialed = s.conns[1:], s.dialed-1
-		if time.Since(first.made) < spareAge {
-			return first.Conn
-		}
-		first.Close()
-	}
-	return nil
-}
-
-// reserve has room made for one more.
-func (s *spares) reserve() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed || s.dialed == maxSpares {
-		return false
-	}
-	s.dialed++
-	return true
-}
-
-// put adds the connection that room was made for, or nil where it failed.
-func (s *spares) put(conn net.Conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if conn != nil && !s.closed {
-		s.conns = append(s.conns, spare{conn, time.Now()})
-		return
-	}
-	s.dialed--
-	if conn != nil {
-		conn.Close()
-	}
-}
-
-func (s *spares) close() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed = true
-	for _, c := range s.conns {
-		c.Close()
-	}
-	s.conns = nil
-}
-
-// prepare makes the connections that a command will need. That one fails shows when
-// it is missing. It is not done through a proxy.
-func (s *Server) prepare(ctx context.Context) {
+// dial begins to make n connections. There are none where a new one takes no time, as to
+// a socket, or another one is needed, as through a proxy; that one fails shows when it
+// is missing. They are to be closed.
+func (s *Server) dial(n int) *lines {
+	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
+	l := &lines{cancel, make(chan net.Conn, n)}
 	base, err := url.Parse(s.addr)
 	if s.transport.TLSClientConfig == nil || err != nil {
-		return
+		close(l.made)
+		return l
 	}
-	if s.transport.Proxy != nil {
-		if proxy, err := s.transport.Proxy(&http.Request{URL: base}); proxy != nil || err != nil {
-			return
-		}
+	if proxy, err := s.transport.Proxy(&http.Request{URL: base}); proxy != nil || err != nil {
+		close(l.made)
+		return l
 	}
-	for range execSpares {
-		if !s.spares.reserve() {
-			return
-		}
-		go func() {
-			ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-			defer cancel()
-			conn, err := s.dialTLS(ctx, base.Host)
-			if err != nil {
-				conn = nil
+	var all sync.WaitGroup
+	for range n {
+		all.Go(func() {
+			if conn, err := s.dialTLS(ctx, base); err == nil {
+				l.made <- conn
 			}
-			s.spares.put(conn)
-		}()
+		})
 	}
+	go func() {
+		all.Wait()
+		close(l.made)
+	}()
+	return l
 }
 
-// connection is one for requests: one that waits for its use, or a new one.
-func (s *Server) connection(ctx context.Context, _, addr string) (net.Conn, error) {
-	if ready := s.spares.take(); ready != nil {
-		return ready, nil
+func (s *Server) dialTLS(ctx context.Context, to *url.URL) (net.Conn, error) {
+	port := to.Port()
+	if port == "" {
+		port = "443"
 	}
-	return s.dialTLS(ctx, addr)
-}
-
-func (s *Server) dialTLS(ctx context.Context, addr string) (net.Conn, error) {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		host, addr = addr, net.JoinHostPort(strings.Trim(addr, "[]"), "443")
-	}
-	plain, err := s.transport.DialContext(ctx, "tcp", addr)
+	plain, err := s.transport.DialContext(ctx, "tcp", net.JoinHostPort(to.Hostname(), port))
 	if err != nil {
 		return nil, err
 	}
 	config := s.transport.TLSClientConfig.Clone()
-	config.ServerName = host
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
+	config.ServerName = to.Hostname()
 	conn := tls.Client(plain, config)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		plain.Close()
@@ -152,9 +77,22 @@ func (s *Server) dialTLS(ctx context.Context, addr string) (net.Conn, error) {
 	return conn, nil
 }
 
-// websocket opens one of an operation's. It is closed when ctx ends.
-func (s *Server) websocket(ctx context.Context, op, secret string) (*websocket.Conn, error) {
-	if ready := s.spares.take(); ready != nil {
+// close closes the connections that were not taken.
+func (l *lines) close() {
+	l.cancel()
+	for conn := range l.made {
+		conn.Close()
+	}
+}
+
+// websocket opens one of an operation's, over a line if there is one. It is closed when
+// ctx ends.
+func (s *Server) websocket(ctx context.Context, op, secret string, l *lines) (*websocket.Conn, error) {
+	select {
+	case ready := <-l.made:
+		if ready == nil {
+			break
+		}
 		conn, err := s.upgrade(ctx, op, secret, &websocket.Dialer{
 			NetDialTLSContext: func(context.Context, string, string) (net.Conn, error) { return ready, nil },
 		})
@@ -162,6 +100,8 @@ func (s *Server) websocket(ctx context.Context, op, secret string) (*websocket.C
 			return conn, err
 		}
 		ready.Close() // the server may have given it up
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 	return s.upgrade(ctx, op, secret, &websocket.Dialer{
 		NetDialContext: s.transport.DialContext, TLSClientConfig: s.transport.TLSClientConfig, Proxy: s.transport.Proxy,

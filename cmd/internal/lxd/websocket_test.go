@@ -1,51 +1,56 @@
-package lxd
+package lxd_test
 
 import (
-	"net"
+	"slices"
+	"strings"
 	"testing"
-	"time"
+
+	"github.com/upmaru/icepak/cmd/internal/lxd"
+	"github.com/upmaru/icepak/cmd/internal/lxd/lxdtest"
+	"github.com/upmaru/icepak/cmd/internal/lxd/lxdtest/fakevm"
 )
 
-func TestConnectionsThatWaitAreBoundedAndGetStale(t *testing.T) {
-	s := &spares{}
-	open := func() (net.Conn, net.Conn) { return net.Pipe() }
-	closed := func(other net.Conn) bool {
-		_ = other.SetReadDeadline(time.Now().Add(time.Minute))
-		_, err := other.Read(make([]byte, 1))
-		return err != nil
+// A command's connections are made while its guest starts. What it says must not depend
+// on them.
+func TestExecOverConnectionsThatWereMadeBefore(t *testing.T) {
+	const fingerprint = "f0"
+	played := &fakevm.Server{Driver: "lxc", Images: map[string]map[string]string{fingerprint: {}},
+		Replay: func(given []byte) []byte { return append([]byte("told "), given...) }}
+	far := lxdtest.NewFar(t, lxd.Remote{Addr: played.Start(t)})
+	s := lxdtest.Connect(t, far.Remote)
+	for name, trouble := range map[string]func(*lxd.Instance){
+		"":                       func(*lxd.Instance) {},
+		"that the server closes": func(*lxd.Instance) { far.Cut() },
+		"that a command had":     func(inst *lxd.Instance) { told(t, inst) },
+	} {
+		t.Run("connections "+name, func(t *testing.T) {
+			inst, err := s.Create(t.Context(), lxd.Request{Name: lxdtest.Name(t), Type: "container", Source: lxd.Source{Fingerprint: fingerprint}}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := inst.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			trouble(inst)
+			if _, err := inst.State(t.Context()); err != nil { // it finds out that its own are gone
+				t.Fatal(err)
+			}
+			told(t, inst)
+			if err := inst.Delete(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
 	}
-	for range maxSpares {
-		if !s.reserve() {
-			t.Fatal("no room")
-		}
+	if n := len(slices.DeleteFunc(far.Requests(), func(r string) bool { return !strings.HasSuffix(r, "/websocket") })); n < 4*4 {
+		t.Errorf("%d websockets of four commands", n)
 	}
-	if s.reserve() {
-		t.Error("there is room for more than the most")
-	}
-	s.put(nil) // which failed
-	if !s.reserve() {
-		t.Error("one that failed keeps its room")
-	}
-	old, oldEnd := open()
-	young, _ := open()
-	s.put(old)
-	s.conns[0].made = time.Now().Add(-2 * spareAge)
-	s.put(young)
-	if got := s.take(); got != young {
-		t.Errorf("got %v, want the one that is not stale", got)
-	}
-	if !closed(oldEnd) {
-		t.Error("the stale one is still open")
-	}
-	if got := s.take(); got != nil {
-		t.Errorf("got %v, want none", got)
-	}
-	last, lastEnd := open()
-	late, lateEnd := open()
-	s.put(last)
-	s.close()
-	s.put(late)
-	if !closed(lastEnd) || !closed(lateEnd) || s.reserve() {
-		t.Error("something is left open")
+}
+
+func told(t *testing.T, inst *lxd.Instance) {
+	t.Helper()
+	var out strings.Builder
+	code, err := inst.Exec(t.Context(), lxd.ExecRequest{Args: []string{"/bin/sh"}, Stdin: strings.NewReader("all"), Stdout: &out})
+	if code != 0 || err != nil || out.String() != "told all" {
+		t.Errorf("got exit %d, %q, %v", code, &out, err)
 	}
 }
