@@ -114,7 +114,7 @@ type sockets map[string]*websocket.Conn
 
 // connect opens the command's websockets, at once because each costs round trips.
 // LXD starts the command when it has those of the streams. A short one may be over
-// before the control socket came, which is then not missed.
+// before the control socket came, which is then not missed, but for a terminal.
 func (s *Server) connect(ctx context.Context, op api.Operation, streams []string, l *lines) (sockets, error) {
 	secrets, _ := op.Metadata["fds"].(map[string]any)
 	var mu sync.Mutex
@@ -141,7 +141,11 @@ func (s *Server) connect(ctx context.Context, op api.Operation, streams []string
 	}
 	var opening sync.WaitGroup
 	for _, stream := range streams {
-		opening.Go(func() { open(stream) })
+		if len(streams) == execSockets {
+			opening.Go(func() { open(stream) })
+		} else if failed == nil { // a terminal needs its control socket, which therefore is before what starts the command
+			open(stream)
+		}
 	}
 	opening.Wait()
 	return conns, failed

@@ -28,7 +28,7 @@ func (t *Terminal) ask(post *api.InstanceExecPost) {
 	}
 }
 
-// streams are the command's websockets.
+// streams are the command's websockets, the last of which starts it.
 func (t *Terminal) streams() []string {
 	if t == nil {
 		return []string{api.SecretNameControl, "0", "1", "2"}
