@@ -72,7 +72,8 @@ test-browser: ## look at Polar's pages in a headless Chromium; leaves pictures i
 
 .PHONY: bench
 bench: setup probes ## time a run beside what LXD itself takes
-	go test -run '^$$' -bench . -benchtime 5x -timeout 30m ./cmd/icepak
+	go test -run '^$$' -bench Crowd -benchtime 1x ./cmd/icepak
+	go test -run '^$$' -bench . -skip Crowd -benchtime 5x -timeout 30m ./cmd/icepak
 
 .PHONY: soak
 soak: setup probes ## test the tiny image RUNS times (1000) amid random faults, and the good images 50 times

@@ -2,10 +2,8 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,23 +22,11 @@ import (
 // median of the pairs' ratios.
 func BenchmarkOneImage(b *testing.B) {
 	program := build(b)
-	p := lxdtest.OpenProject(b, "")
-	remote := lxdtest.Remote(b)
-	remote.Project = p.Name
-	server, err := lxd.Connect(b.Context(), remote, "icepak-bench")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer server.Close()
-	dir := lxdtest.Debian(b)
-	fingerprint, err := server.Upload(b.Context(), filepath.Join(dir, "incus.tar.xz"), filepath.Join(dir, "rootfs.squashfs"), "container", func(lxd.Progress) {})
-	if err != nil {
-		b.Fatal(err)
-	}
-	floor(b, server, fingerprint) // the first one unpacks the image
-	for _, commands := range []int{5, 50} {
-		b.Run(fmt.Sprintf("%d commands", commands), func(b *testing.B) {
-			spec := benchSpec(b, commands)
+	p, server := benchServer(b)
+	fingerprint := upload(b, server, lxdtest.Debian(b))
+	for _, assertions := range []int{20, 100} {
+		b.Run(fmt.Sprintf("%d assertions", assertions), func(b *testing.B) {
+			spec := benchSpec(b, assertions/2)
 			var floors, runs, ratios []float64
 			var evaluated, memory float64
 			for range b.N {
@@ -62,23 +48,14 @@ func BenchmarkOneImage(b *testing.B) {
 // floor is the seconds that LXD takes for a container whose addresses are ready.
 func floor(b *testing.B, server *lxd.Server, fingerprint string) float64 {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.Context(), 2*time.Minute)
-	defer cancel()
-	began := time.Now()
-	inst, err := server.Create(ctx, lxd.Request{Name: lxdtest.Name(b), Type: "container", Source: lxd.Source{Fingerprint: fingerprint}}, func(lxd.Progress) {})
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := inst.Start(ctx); err != nil {
-		b.Fatal(err)
-	}
+	return floorFrom(b, server, lxd.Source{Fingerprint: fingerprint})
+}
+
+func floorFrom(b *testing.B, server *lxd.Server, from lxd.Source) float64 {
+	b.Helper()
 	const ready = `until ip -4 addr show dev eth0 scope global | grep -q inet && ip -6 addr show dev eth0 scope global -tentative | grep -q inet6; do sleep 0.05; done`
-	if code, err := inst.Exec(ctx, lxd.ExecRequest{Args: []string{"sh", "-c", ready}, Stdout: io.Discard, Stderr: io.Discard}); err != nil || code != 0 {
-		b.Fatalf("wait for addresses: exit %d, %v", code, err)
-	}
-	if err := inst.Delete(ctx); err != nil {
-		b.Fatal(err)
-	}
+	began := time.Now()
+	lifeOf(b, server, from, []string{"sh", "-c", ready})
 	return time.Since(began).Seconds()
 }
 
@@ -113,18 +90,33 @@ func benchRun(b *testing.B, program, project, fingerprint, spec string) (run, ch
 	return run, checks, rss
 }
 
+// benchSpec has an address of each family and commands, with two assertions each.
 func benchSpec(b *testing.B, commands int) string {
 	b.Helper()
+	return specFile(b, "checks:\n"+
+		"  ipv4: {network: {eth0: {ipv4: true, within: 30s}}}\n"+
+		"  ipv6: {network: {eth0: {ipv6: true, within: 30s}}}\n"+commandCheck(commands))
+}
+
+// commandSpec has the commands only.
+func commandSpec(b *testing.B, commands int) string {
+	b.Helper()
+	return specFile(b, "checks:\n"+commandCheck(commands))
+}
+
+func commandCheck(commands int) string {
 	var text strings.Builder
-	text.WriteString("checks:\n" +
-		"  ipv4: {network: {eth0: {ipv4: true, within: 30s}}}\n" +
-		"  ipv6: {network: {eth0: {ipv6: true, within: 30s}}}\n" +
-		"  commands:\n    command:\n")
+	text.WriteString("  commands:\n    command:\n")
 	for i := range commands {
 		fmt.Fprintf(&text, "      echo %d: {exit-status: 0, stdout: [\"%d\"]}\n", i, i)
 	}
+	return text.String()
+}
+
+func specFile(b *testing.B, text string) string {
+	b.Helper()
 	path := filepath.Join(b.TempDir(), "spec.yaml")
-	if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		b.Fatal(err)
 	}
 	return path
@@ -140,6 +132,17 @@ func build(t testing.TB) string {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return path
+}
+
+// timed returns the seconds that the program takes, which must succeed.
+func timed(b *testing.B, program string, args ...string) float64 {
+	b.Helper()
+	began := time.Now()
+	out, err := exec.Command(program, args...).CombinedOutput()
+	if err != nil {
+		b.Fatalf("%v: %s", err, out)
+	}
+	return time.Since(began).Seconds()
 }
 
 func median(of []float64) float64 {

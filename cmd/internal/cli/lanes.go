@@ -126,7 +126,7 @@ func (r *remotes) members(ctx context.Context, on []*remote) ([]*remote, error) 
 			r.warn("%s is not online; nothing is launched there", name)
 			continue
 		}
-		lane := &remote{name: cluster.name + "/" + name, addr: cluster.addr, server: cluster.server, target: name}
+		lane := &remote{name: cluster.name + "/" + name, addr: cluster.addr, server: cluster.server, target: name, asked: cluster.asked}
 		if arch := members[i].Architecture; arch != "" {
 			lane.archs = []string{arch}
 		}

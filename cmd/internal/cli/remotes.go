@@ -103,6 +103,7 @@ type remote struct {
 	target  string   // the cluster's member, or empty
 	archs   []string // the member's; nil: the server's
 	cleaned bool
+	asked   asked // while it was connected to
 
 	gpus      []lxd.GPU
 	gpusKnown bool
@@ -119,6 +120,18 @@ type remotes struct {
 	open     map[string]*remote
 	chosen   []*remote       // what lanes returns
 	failed   map[int64]error // of clusters that could not be reached, by id
+
+	// What servers are asked for while they are connected to.
+	launch bool   // for what earlier runs have left, where instances will be launched
+	image  string // for this one; empty: none
+}
+
+// asked is what a server has answered while it was connected to.
+type asked struct {
+	left     []runner.Leftover
+	leftErr  error
+	image    lxd.ImageInfo
+	imageErr error
 }
 
 func newRemotes(env *Env, opts remoteOptions, warn func(string, ...any)) (*remotes, error) {
@@ -211,11 +224,21 @@ func (r *remotes) connect(ctx context.Context, name string, known lxd.Remote) (*
 		known.Project = r.opts.project
 	}
 	known.Fingerprints = append(known.Fingerprints, r.opts.fingerprints...)
-	server, err := lxd.Connect(ctx, known, userAgent(r.env))
+	var also asked
+	var asks []func(context.Context, *lxd.Server)
+	if r.launch {
+		asks = append(asks, func(ctx context.Context, s *lxd.Server) {
+			also.left, also.leftErr = runner.Leftovers(ctx, s, time.Now())
+		})
+	}
+	if r.image != "" {
+		asks = append(asks, func(ctx context.Context, s *lxd.Server) { also.image, also.imageErr = s.Image(ctx, r.image) })
+	}
+	server, err := lxd.Connect(ctx, known, userAgent(r.env), asks...)
 	if err != nil {
 		return nil, err
 	}
-	r.open[name] = &remote{name: name, addr: known.Addr, server: server}
+	r.open[name] = &remote{name: name, addr: known.Addr, server: server, asked: also}
 	return r.open[name], nil
 }
 
@@ -229,7 +252,10 @@ func (r *remotes) clean(ctx context.Context, on *remote) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	found, err := runner.Leftovers(ctx, on.server, time.Now())
+	found, err := on.asked.left, on.asked.leftErr
+	if !r.launch {
+		found, err = runner.Leftovers(ctx, on.server, time.Now())
+	}
 	if err != nil {
 		return err
 	}

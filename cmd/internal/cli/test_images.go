@@ -26,11 +26,12 @@ func (p *planner) imageJobs(ctx context.Context) ([]runner.Job, error) {
 
 // image finds the image of --image, which the remote can run.
 func (p *planner) image(ctx context.Context) (*remote, lxd.ImageInfo, error) {
+	p.remotes.image = p.opts.source.image
 	on, err := p.remotes.named(ctx)
 	if err != nil {
 		return nil, lxd.ImageInfo{}, err
 	}
-	info, err := on.server.Image(ctx, p.opts.source.image)
+	info, err := on.asked.image, on.asked.imageErr
 	if err != nil {
 		return nil, info, err
 	}

@@ -65,6 +65,7 @@ func (p *planner) jobs(ctx context.Context) ([]runner.Job, error) {
 		return nil, err
 	}
 	src := p.opts.source
+	p.remotes.launch = src.instance == ""
 	switch {
 	case src.image != "":
 		return p.imageJobs(ctx)

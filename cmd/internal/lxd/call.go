@@ -52,27 +52,17 @@ func newTransport(r Remote) (*http.Transport, error) {
 // call lets f use LXD's client. Its requests end when ctx does, and all that
 // they opened is closed when call returns. There are no websockets: the client
 // would open one for the events of each operation, and wait does not need it.
-func (s *Server) call(ctx context.Context, f func(client.InstanceServer) error) error {
-	return s.with(ctx, false, f)
-}
-
-// stream is a call that may open websockets.
-func (s *Server) stream(ctx context.Context, f func(client.InstanceServer) error) error {
-	return s.with(ctx, true, f)
-}
-
-// with makes a client for one call. LXD's library uses the context that a
-// client was made with for every request, and none for files, logs, images and
-// websockets: a client of its own is what gives a call a context. All of them
-// share the server's connections.
-func (s *Server) with(parent context.Context, websockets bool, f func(client.InstanceServer) error) error {
+func (s *Server) call(parent context.Context, f func(client.InstanceServer) error) error {
+	// LXD's library uses the context that a client was made with for every request,
+	// and none for files, logs and images: a client of its own is what gives a call a
+	// context. All of them share the server's connections.
 	ctx, cancel := context.WithCancel(parent)
 	defer cancel()
 	args := &client.ConnectionArgs{
 		UserAgent:     s.userAgent,
 		SkipGetServer: true,
 		TransportWrapper: func(*http.Transport) client.HTTPTransporter {
-			return &transporter{ctx, s.transport, websockets}
+			return &transporter{ctx, s.transport}
 		},
 	}
 	connect, addr := client.ConnectLXDWithContext, s.addr
@@ -100,9 +90,8 @@ func (s *Server) with(parent context.Context, websockets bool, f func(client.Ins
 
 // A transporter is the shared transport for as long as a context.
 type transporter struct {
-	ctx        context.Context
-	shared     *http.Transport
-	websockets bool
+	ctx    context.Context
+	shared *http.Transport
 }
 
 // The headers that tell of a file, as LXD has them and as Incus has.
@@ -148,20 +137,10 @@ func (t *transporter) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// Transport returns what the library takes websockets from. It also changes its
-// timeouts, so that this is never the shared one.
+// Transport returns what the library takes websockets from, of which it gets none.
+// It also changes its timeouts, so that this is never the shared one.
 func (t *transporter) Transport() *http.Transport {
-	return &http.Transport{DialContext: t.dial, TLSClientConfig: t.shared.TLSClientConfig, Proxy: t.shared.Proxy}
-}
-
-func (t *transporter) dial(_ context.Context, network, addr string) (net.Conn, error) {
-	if !t.websockets {
+	return &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
 		return nil, errors.New("no websocket is wanted")
-	}
-	conn, err := t.shared.DialContext(t.ctx, network, addr)
-	if err != nil {
-		return nil, err
-	}
-	context.AfterFunc(t.ctx, func() { conn.Close() })
-	return conn, nil
+	}}
 }

@@ -34,14 +34,14 @@ import (
 type daemon struct {
 	*httptest.Server
 	fingerprint string
-	asked       int
+	asked       atomic.Int32
 	connections atomic.Int32
 }
 
 func newDaemon(t *testing.T) *daemon {
 	d := &daemon{}
 	d.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		d.asked++
+		d.asked.Add(1)
 		auth := "untrusted"
 		if len(r.TLS.PeerCertificates) > 0 {
 			auth = "trusted"
@@ -186,8 +186,8 @@ func TestConnectToStranger(t *testing.T) {
 			}
 		})
 	}
-	if d.asked != 0 {
-		t.Errorf("it got %d requests", d.asked)
+	if d.asked.Load() != 0 {
+		t.Errorf("it got %d requests", d.asked.Load())
 	}
 }
 

@@ -1,6 +1,7 @@
 package lxd
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -59,47 +60,46 @@ type Progress struct {
 // ended, it leaves no instance behind: that may take it up to two minutes.
 func (s *Server) Create(ctx context.Context, r Request, progress func(Progress)) (*Instance, error) {
 	source := api.InstanceSource{Type: api.SourceTypeImage, Fingerprint: r.Source.Fingerprint}
+	// The server has most images, and to ask whether it does would cost a round trip.
+	err := s.create(ctx, r, source, progress)
 	fetched := false
-	if r.Source.Server != "" {
-		had, err := s.HasImage(ctx, r.Source.Fingerprint)
-		if err != nil {
-			return nil, fmt.Errorf("create %s: %w", r.Name, err)
-		}
-		if fetched = !had; fetched {
-			source.Mode = "pull"
-			source.Protocol = "simplestreams"
-			source.Certificate = r.Source.Certificate
-			source.Server = feedURL(r.Source.Server, r.Source.Fingerprint)
+	if err != nil && Refused(err) {
+		has, askErr := s.HasImage(ctx, r.Source.Fingerprint)
+		switch missing := askErr == nil && !has; {
+		case missing && r.Source.Server != "":
+			fetched = true
 			if r.Fetching != nil {
 				r.Fetching()
 			}
+			err = s.createFrom(ctx, r, source, progress)
+		case missing:
+			err = &NotFoundError{What: "image", Name: r.Source.Fingerprint}
 		}
 	}
+	if err != nil {
+		return nil, fmt.Errorf("create %s: %w", r.Name, hideToken(err, r.Source.Server))
+	}
+	// What was made is not looked at, which would cost a round trip as well.
+	return &Instance{server: s, name: r.Name, typ: cmp.Or(r.Type, string(api.InstanceTypeContainer)), image: r.Source.Fingerprint, fetched: fetched}, nil
+}
+
+// createFrom is a create for which the server fetches the image from its feed.
+func (s *Server) createFrom(ctx context.Context, r Request, source api.InstanceSource, progress func(Progress)) error {
+	source.Mode = "pull"
+	source.Protocol = "simplestreams"
+	source.Certificate = r.Source.Certificate
+	source.Server = feedURL(r.Source.Server, r.Source.Fingerprint)
 	err := s.create(ctx, r, source, progress)
-	if err != nil && fetched && isNoImage(err) {
+	if err != nil && isNoImage(err) {
 		// Somebody else may have asked for this fingerprint before it was
 		// published; a cache key that nobody has used gets a new answer.
 		source.Server += "-" + rand.Text()
 		err = s.create(ctx, r, source, progress)
 	}
-	if err == nil {
-		inst, err := s.Instance(ctx, r.Name)
-		if err != nil {
-			s.undo(ctx, r, api.Operation{})
-			return nil, fmt.Errorf("create %s: %w", r.Name, err)
-		}
-		inst.fetched = fetched
-		return inst, nil
+	if err != nil && isNoImage(err) {
+		return &NotFoundError{What: "image", Name: r.Source.Fingerprint}
 	}
-	missing := fetched && isNoImage(err)
-	if !fetched && ctx.Err() == nil {
-		has, askErr := s.HasImage(ctx, r.Source.Fingerprint)
-		missing = askErr == nil && !has
-	}
-	if missing {
-		err = &NotFoundError{What: "image", Name: r.Source.Fingerprint}
-	}
-	return nil, fmt.Errorf("create %s: %w", r.Name, hideToken(err, r.Source.Server))
+	return err
 }
 
 // feedURL adds a fragment to the feed's URL. LXD keeps what a feed says for an

@@ -53,6 +53,11 @@ func (i *Instance) Exec(ctx context.Context, r ExecRequest) (int, error) {
 func (i *Instance) exec(ctx context.Context, r ExecRequest) (int, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	lines := i.lines.Swap(nil)
+	if lines == nil {
+		lines = i.server.dial(len(r.Terminal.streams()))
+	}
+	defer lines.close()
 	post := api.InstanceExecPost{Command: r.Args, Environment: r.Env, WaitForWS: true}
 	r.Terminal.ask(&post)
 	op, err := i.server.start(ctx, func(c client.InstanceServer) (client.Operation, error) {
@@ -68,58 +73,62 @@ func (i *Instance) exec(ctx context.Context, r ExecRequest) (int, error) {
 		op, err := i.server.wait(ctx, op, nil)
 		ended <- result{op, err}
 	}()
+	conns, err := i.server.connect(ctx, op, r.Terminal.streams(), lines)
+	defer conns.close()
+	if err != nil {
+		return -1, err
+	}
 	var end result
-	err = i.server.stream(ctx, func(c client.InstanceServer) error {
-		conns, err := connect(c, op, r.Terminal.streams())
-		defer conns.close()
-		if err != nil {
-			return err
-		}
-		if r.Terminal != nil {
-			end, err = r.Terminal.talk(ctx, conns, r, ended)
-			return err
-		}
-		go drain(conns[api.SecretNameControl])
-		go drain(conns["0"])
-		ws.MirrorRead(conns["0"], cmp.Or[io.Reader](r.Stdin, strings.NewReader("")))
-		stdout := ws.MirrorWrite(conns["1"], cmp.Or(r.Stdout, io.Discard))
-		stderr := ws.MirrorWrite(conns["2"], cmp.Or(r.Stderr, io.Discard))
-		end, err = finish(ctx, stdout, stderr, ended)
-		conns.close()
-		for _, stream := range []<-chan error{stdout, stderr} {
-			for range stream { // until it is closed: then nothing is written any more
-			}
-		}
-		return err
-	})
+	if r.Terminal != nil {
+		end, err = r.Terminal.talk(ctx, conns, r, ended)
+	} else {
+		end, err = conns.talk(ctx, r, ended)
+	}
 	if err != nil {
 		return -1, err
 	}
 	return exitCode(end)
 }
 
+// talk passes on what the command is given and what it says, until it has ended.
+func (s sockets) talk(ctx context.Context, r ExecRequest, ended <-chan result) (result, error) {
+	if control := s[api.SecretNameControl]; control != nil {
+		go drain(control)
+	}
+	go drain(s["0"])
+	ws.MirrorRead(s["0"], cmp.Or[io.Reader](r.Stdin, strings.NewReader("")))
+	stdout := ws.MirrorWrite(s["1"], cmp.Or(r.Stdout, io.Discard))
+	stderr := ws.MirrorWrite(s["2"], cmp.Or(r.Stderr, io.Discard))
+	end, err := finish(ctx, stdout, stderr, ended)
+	s.close()
+	for _, stream := range []<-chan error{stdout, stderr} {
+		for range stream { // until it is closed: then nothing is written any more
+		}
+	}
+	return end, err
+}
+
 // sockets are a command's websockets, by the names that LXD gives them: 0, 1
 // and 2 are the streams.
 type sockets map[string]*websocket.Conn
 
-// connect opens the command's websockets, several at once because each costs
-// round trips. LXD starts the command when it has those of the streams, and a
-// short one would be over before the control socket came: one of them is the last.
-func connect(c client.InstanceServer, op api.Operation, streams []string) (sockets, error) {
+// connect opens the command's websockets, at once because each costs round trips.
+// LXD starts the command when it has those of the streams. A short one may be over
+// before the control socket came, which is then not missed, but for a terminal.
+func (s *Server) connect(ctx context.Context, op api.Operation, streams []string, l *lines) (sockets, error) {
 	secrets, _ := op.Metadata["fds"].(map[string]any)
 	var mu sync.Mutex
 	conns := sockets{}
 	var failed error
 	open := func(stream string) {
 		secret, _ := secrets[stream].(string)
-		conn, err := c.GetOperationWebsocket(op.ID, secret)
+		conn, err := s.websocket(ctx, op.ID, secret, l)
 		mu.Lock()
 		defer mu.Unlock()
 		switch {
+		case stream == api.SecretNameControl && len(streams) == execSockets && isRefusal(err):
 		case err != nil:
 			failed = fmt.Errorf("connect to the command's streams: %w", err)
-		case conn == nil: // the server's answer was another than a websocket
-			failed = errors.New("connect to the command's streams: the server opens no websocket")
 		default:
 			// A server that pings and is gone before our answer has still said what
 			// comes after its ping; an answer that fails must not hide that.
@@ -131,13 +140,14 @@ func connect(c client.InstanceServer, op api.Operation, streams []string) (socke
 		}
 	}
 	var opening sync.WaitGroup
-	last := len(streams) - 1
-	for _, stream := range streams[:last] {
-		opening.Go(func() { open(stream) })
+	for _, stream := range streams {
+		if len(streams) == execSockets {
+			opening.Go(func() { open(stream) })
+		} else if failed == nil { // a terminal needs its control socket, which therefore is before what starts the command
+			open(stream)
+		}
 	}
-	if opening.Wait(); failed == nil {
-		open(streams[last])
-	}
+	opening.Wait()
 	return conns, failed
 }
 

@@ -41,12 +41,17 @@ func (s *Server) HasImage(ctx context.Context, fingerprint string) (bool, error)
 	return has, err
 }
 
-// Image returns the image with that alias, or else with a fingerprint that
-// begins so. If there is none, or more than one, it returns an error; the
+// Image returns the image with that fingerprint in full, or else with that alias, or
+// else with a fingerprint that begins so. If there is none, or more than one, it returns an error; the
 // former is a *NotFoundError.
 func (s *Server) Image(ctx context.Context, name string) (ImageInfo, error) {
 	var image *api.Image
-	err := s.call(ctx, func(c client.InstanceServer) error {
+	err := s.call(ctx, func(c client.InstanceServer) (err error) {
+		if len(name) == 2*sha256.Size { // hardly an alias
+			if image, _, err = c.GetImage(name); !isNotFound(err) {
+				return err
+			}
+		}
 		fingerprint := name
 		alias, _, err := c.GetImageAlias(name)
 		if err == nil {
@@ -96,6 +101,13 @@ func (i *Instance) Image(ctx context.Context) (ImageInfo, error) {
 		return err
 	})
 	switch {
+	case isNotFound(err) && i.properties == nil: // nobody has looked yet
+		made, err := i.server.Instance(ctx, i.name)
+		if err != nil {
+			return left, i.wrap("its image", err)
+		}
+		left.Architecture, left.Properties = made.architecture, made.properties
+		return left, missing
 	case isNotFound(err):
 		return left, missing
 	case err != nil:

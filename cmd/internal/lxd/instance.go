@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync/atomic"
 
 	client "github.com/canonical/lxd/client"
 	"github.com/canonical/lxd/shared/api"
@@ -20,19 +21,21 @@ type Instance struct {
 	image        string // the image's fingerprint, or empty
 	gpu          bool   // it has a device of that type
 	fetched      bool
+	lines        atomic.Pointer[lines] // for the first command after the start, or nil
 }
 
 // Name returns the instance's name.
 func (i *Instance) Name() string { return i.name }
 
-// Architecture returns the instance's architecture: amd64, arm64.
+// Architecture returns the instance's architecture: amd64, arm64. It is empty for one
+// that Create has returned, which has not asked.
 func (i *Instance) Architecture() string { return i.architecture }
 
 // Type returns the instance's type: container, virtual-machine.
 func (i *Instance) Type() string { return i.typ }
 
 // ImageProperties returns the properties of the image that the instance was
-// made from, such as os, release and variant.
+// made from, such as os, release and variant; nil for one that Create has returned.
 func (i *Instance) ImageProperties() map[string]string { return i.properties }
 
 // Fetched tells whether the server fetched the image to create the instance.
@@ -94,6 +97,9 @@ func (i *Instance) SecureBoot(ctx context.Context) (bool, error) {
 // Start starts the instance. A failure is a *StartError. A success does not
 // mean that the guest stays up: Status tells.
 func (i *Instance) Start(ctx context.Context) error {
+	if i.typ == string(api.InstanceTypeContainer) { // what else starts may take minutes to run a command
+		i.hold(i.server.dial(execSockets))
+	}
 	start := api.InstanceStatePut{Action: "start", Timeout: -1}
 	err := i.server.run(ctx, func(c client.InstanceServer) (client.Operation, error) {
 		return c.UpdateInstanceState(i.name, start, "")
@@ -101,6 +107,7 @@ func (i *Instance) Start(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
+	i.hold(nil)
 	if ctx.Err() != nil {
 		return i.wrap("start", err)
 	}
@@ -148,7 +155,15 @@ func (i *Instance) judge(ctx context.Context, failed *StartError) {
 	}
 }
 
+// hold keeps connections for the next command, and closes those that it had.
+func (i *Instance) hold(next *lines) {
+	if had := i.lines.Swap(next); had != nil {
+		had.close()
+	}
+}
+
 // Delete stops the instance by force and deletes it.
 func (i *Instance) Delete(ctx context.Context) error {
+	i.hold(nil)
 	return i.server.DeleteInstance(ctx, i.server.project, i.name)
 }

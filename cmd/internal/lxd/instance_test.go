@@ -60,14 +60,18 @@ func TestInstanceLifecycle(t *testing.T) {
 	s := lxdtest.Server(t)
 	inst := create(t, s)
 	ctx := t.Context()
-	if got := inst.Architecture(); got != s.Architectures()[0] {
+	looked, err := s.Instance(t.Context(), inst.Name()) // Create has not asked what was made
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := looked.Architecture(); got != s.Architectures()[0] {
 		t.Errorf("architecture %s, want %s", got, s.Architectures()[0])
 	}
 	if inst.Fetched() {
 		t.Error("Fetched, of an image that was on the server")
 	}
-	if inst.Type() != "container" || inst.ImageProperties()["os"] != "Tiny" || inst.ImageProperties()["release"] != "one" {
-		t.Errorf("type %s, image %v", inst.Type(), inst.ImageProperties())
+	if inst.Type() != "container" || looked.ImageProperties()["os"] != "Tiny" || looked.ImageProperties()["release"] != "one" {
+		t.Errorf("type %s, image %v", inst.Type(), looked.ImageProperties())
 	}
 	content := []byte("#!/bin/sh\ncat /etc/os-release\n")
 	if err := inst.Push(ctx, "/usr/local/lib/icepak/deep/probe", bytes.NewReader(content), 0o755); err != nil {

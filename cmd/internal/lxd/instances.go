@@ -123,21 +123,16 @@ func (s *Server) DeleteInstance(ctx context.Context, project, name string) error
 }
 
 func (s *Server) tryDelete(ctx context.Context, project, name string) error {
-	found, err := s.instance(ctx, project, name)
-	if err != nil {
+	// It may have stopped, or stop by itself just now: what counts is whether it can
+	// be deleted.
+	stop := api.InstanceStatePut{Action: "stop", Force: true, Timeout: -1}
+	stopping, cancel := context.WithTimeout(ctx, stopTimeout)
+	defer cancel()
+	err := s.run(stopping, func(c client.InstanceServer) (client.Operation, error) {
+		return c.UseProject(project).UpdateInstanceState(name, stop, "")
+	})
+	if isNotFound(err) || err != nil && ctx.Err() != nil {
 		return err
-	}
-	if found.StatusCode != api.Stopped {
-		// It may stop by itself just now: what counts is whether it can be deleted.
-		stop := api.InstanceStatePut{Action: "stop", Force: true, Timeout: -1}
-		stopping, cancel := context.WithTimeout(ctx, stopTimeout)
-		defer cancel()
-		err := s.run(stopping, func(c client.InstanceServer) (client.Operation, error) {
-			return c.UseProject(project).UpdateInstanceState(name, stop, "")
-		})
-		if err != nil && ctx.Err() != nil {
-			return err
-		}
 	}
 	err = s.run(ctx, func(c client.InstanceServer) (client.Operation, error) {
 		return c.UseProject(project).DeleteInstance(name)

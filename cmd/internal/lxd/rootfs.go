@@ -3,7 +3,6 @@ package lxd
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,7 +15,6 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/canonical/lxd/shared/api"
 	"github.com/pkg/sftp"
 )
 
@@ -90,12 +88,7 @@ func (i *Instance) dialSFTP(ctx context.Context) (io.ReadWriteCloser, error) {
 	if resp.StatusCode == http.StatusSwitchingProtocols && ok {
 		return conn, nil
 	}
-	defer resp.Body.Close()
-	var said struct{ Error string }
-	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&said); err != nil || said.Error == "" {
-		said.Error = "the server answers " + resp.Status
-	}
-	return nil, api.StatusErrorf(resp.StatusCode, "%s", said.Error)
+	return nil, refusalOf(resp)
 }
 
 // maxFiles bounds what is read of an instance's files, in bytes: folders of a hostile

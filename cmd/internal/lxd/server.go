@@ -6,6 +6,7 @@
 package lxd
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,19 +39,30 @@ type Server struct {
 // Connect connects to the remote and finds out whether it trusts us. The
 // context bounds connecting only. Errors are *UnreachableError,
 // *CertificateError, *UntrustedError, and a *NotFoundError for the project.
-func Connect(ctx context.Context, r Remote, userAgent string) (*Server, error) {
-	s, err := open(ctx, r, userAgent)
+//
+// What beside asks of the server is asked meanwhile, because each answer costs a round
+// trip; it counts only where Connect returns no error. What the server is, such as its
+// extensions, is not known to it yet.
+func Connect(ctx context.Context, r Remote, userAgent string, beside ...func(context.Context, *Server)) (*Server, error) {
+	var project error
+	ask := func(ctx context.Context, s *Server) { project = s.knowsProject(ctx) }
+	s, err := open(ctx, r, userAgent, append(beside[:len(beside):len(beside)], ask)...)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.first(ctx, s.admitted); err != nil {
-		return nil, err
+	if err = project; s.info.Auth != "trusted" {
+		err = &UntrustedError{Remote: s.name}
+	}
+	if err != nil {
+		s.Close()
+		return nil, cmp.Or(ctx.Err(), err)
 	}
 	return s, nil
 }
 
-// open connects to the remote, whatever that thinks of us.
-func open(ctx context.Context, r Remote, userAgent string) (*Server, error) {
+// open connects to the remote, whatever that thinks of us, and returns when what beside
+// asks has been answered.
+func open(ctx context.Context, r Remote, userAgent string, beside ...func(context.Context, *Server)) (*Server, error) {
 	if r.AuthType == "oidc" {
 		return nil, fmt.Errorf("remote %s logs in with OpenID Connect, which needs a person: let it trust a client certificate", r.Name)
 	}
@@ -69,25 +82,21 @@ func open(ctx context.Context, r Remote, userAgent string) (*Server, error) {
 			return nil
 		}
 	}
-	if err := s.first(ctx, s.greet); err != nil {
-		return nil, err
-	}
-	return s, nil
-}
-
-// first is a call of a new connection, which is closed where that fails.
-func (s *Server) first(ctx context.Context, f func(context.Context) error) error {
 	bounded, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	err := f(bounded)
-	if err == nil {
-		return nil
+	var asked sync.WaitGroup
+	for _, ask := range beside {
+		asked.Go(func() { ask(bounded, s) })
 	}
-	s.Close()
-	if ctx.Err() != nil {
-		return ctx.Err()
+	if err = s.greet(bounded); err != nil {
+		cancel()
 	}
-	return err
+	asked.Wait()
+	if err != nil {
+		s.Close()
+		return nil, cmp.Or(ctx.Err(), err)
+	}
+	return s, nil
 }
 
 // greet asks the server what it is and what it thinks of us.
@@ -109,12 +118,9 @@ func (s *Server) greet(ctx context.Context) error {
 	return nil
 }
 
-// admitted finds out whether the server lets us into the project.
-func (s *Server) admitted(ctx context.Context) error {
-	switch {
-	case s.info.Auth != "trusted":
-		return &UntrustedError{Remote: s.name}
-	case s.project == "" || s.project == api.ProjectDefaultName:
+// knowsProject finds out whether the server lets us into the project.
+func (s *Server) knowsProject(ctx context.Context) error {
+	if s.project == "" || s.project == api.ProjectDefaultName {
 		return nil
 	}
 	err := s.call(ctx, func(c client.InstanceServer) error {

@@ -306,11 +306,15 @@ func (g *instance) foreignInit(ctx context.Context) string {
 	if head[elf.EI_DATA] == byte(elf.ELFDATA2MSB) {
 		machine = elf.Machine(binary.BigEndian.Uint16(head[18:]))
 	}
-	runs := map[string][]elf.Machine{"amd64": {elf.EM_X86_64, elf.EM_386}, "arm64": {elf.EM_AARCH64, elf.EM_ARM}}[g.inst.Architecture()]
+	made, err := g.server.Instance(ctx, g.inst.Name())
+	if err != nil {
+		return ""
+	}
+	runs := map[string][]elf.Machine{"amd64": {elf.EM_X86_64, elf.EM_386}, "arm64": {elf.EM_AARCH64, elf.EM_ARM}}[made.Architecture()]
 	if runs == nil || slices.Contains(runs, machine) {
 		return ""
 	}
-	return fmt.Sprintf("its /sbin/init is of another architecture: %s, not %s", machine, g.inst.Architecture())
+	return fmt.Sprintf("its /sbin/init is of another architecture: %s, not %s", machine, made.Architecture())
 }
 
 // lxcErrors is what LXC complains of, or nothing.

@@ -10,7 +10,8 @@ import (
 // A line is how good the connections through a proxy are.
 type line struct {
 	delay     time.Duration
-	perSecond int // bytes; 0: no limit
+	opening   time.Duration // of a connection, before which nothing is there
+	perSecond int           // bytes; 0: no limit
 	loss      float64
 	chance    *rand.Rand
 }
@@ -18,7 +19,7 @@ type line struct {
 const (
 	segment = 1400                   // bytes of a packet that can be lost
 	resend  = 200 * time.Millisecond // after which, and its way, a packet is sent again
-	window  = 128                    // chunks that are on their way
+	window  = 512                    // chunks that are on their way
 )
 
 // late is how long n bytes are on their way.
@@ -41,7 +42,7 @@ type chunk struct {
 // forward carries what one side says to the other, and its end.
 func (p *Proxy) forward(to, from net.Conn, answers bool) {
 	chunks := make(chan chunk, window)
-	go p.read(from, chunks)
+	go p.read(from, chunks, answers)
 	defer func() {
 		to.Close()
 		from.Close()
@@ -63,9 +64,14 @@ func (p *Proxy) forward(to, from net.Conn, answers bool) {
 }
 
 // read takes in what a side says. Chunks do not overtake one another.
-func (p *Proxy) read(from net.Conn, chunks chan<- chunk) {
+func (p *Proxy) read(from net.Conn, chunks chan<- chunk, answers bool) {
 	defer close(chunks)
-	var last time.Time
+	p.mu.Lock()
+	last := time.Now().Add(p.line.opening + p.line.delay)
+	p.mu.Unlock()
+	if answers {
+		last = time.Time{}
+	}
 	for {
 		buf := make([]byte, 32<<10)
 		n, err := from.Read(buf)

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/canonical/lxd/shared/api"
 )
@@ -40,6 +41,12 @@ type Server struct {
 	Unsigned   bool     // the boot loader is not signed: secure boot comes to nothing
 	ReadOnly   []string // folders of guests where nothing can be written
 	NoPrograms []string // folders of guests where nothing can be run
+
+	// Takes is how long create, start, stop, delete, write and exec take; none: no time.
+	Takes map[string]time.Duration
+	// Replay, where it is set, says what a program that is given so much says. Nothing
+	// is run then, and what is written into guests is thrown away.
+	Replay func(given []byte) []byte
 
 	t     testing.TB
 	http  *httptest.Server

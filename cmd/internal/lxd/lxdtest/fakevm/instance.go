@@ -4,10 +4,12 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/canonical/lxd/shared/api"
 )
@@ -40,6 +42,7 @@ func (s *Server) create(r *http.Request) (any, error) {
 	if err := json.NewDecoder(r.Body).Decode(&post); err != nil {
 		return nil, err
 	}
+	time.Sleep(s.Takes["create"])
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	image, ok := s.Images[post.Source.Fingerprint]
@@ -118,6 +121,7 @@ func (s *Server) move(in *instance, r *http.Request) (any, error) {
 	if err := json.NewDecoder(r.Body).Decode(&put); err != nil {
 		return nil, err
 	}
+	time.Sleep(s.Takes[put.Action])
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.moved = append(s.moved, put.Action)
@@ -146,6 +150,7 @@ func (in *instance) halt() {
 }
 
 func (s *Server) delete(in *instance, _ *http.Request) (any, error) {
+	time.Sleep(s.Takes["delete"])
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.moved = append(s.moved, "delete")
@@ -175,6 +180,11 @@ func (s *Server) write(in *instance, r *http.Request) (any, error) {
 	}
 	if slices.Contains(s.ReadOnly, filepath.Dir(path)) {
 		return nil, refusal{http.StatusInternalServerError, fmt.Sprintf("open %s: read-only file system", path)}
+	}
+	time.Sleep(s.Takes["write"])
+	if s.Replay != nil {
+		_, err := io.Copy(io.Discard, r.Body)
+		return struct{}{}, err
 	}
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return nil, err

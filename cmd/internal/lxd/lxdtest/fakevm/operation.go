@@ -117,7 +117,9 @@ func (s *Server) exec(in *instance, r *http.Request) (any, error) {
 			}
 		}()
 		code, err := 126, errors.New("fork/exec: permission denied")
-		if !slices.Contains(s.NoPrograms, filepath.Dir(post.Command[0])) {
+		if s.Replay != nil {
+			code, err = s.replay(conns)
+		} else if !slices.Contains(s.NoPrograms, filepath.Dir(post.Command[0])) {
 			code, err = run(ctx, exec.CommandContext(ctx, program, post.Command[1:]...), conns)
 		}
 		o.end(err, code)

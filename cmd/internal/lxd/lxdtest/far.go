@@ -1,0 +1,79 @@
+package lxdtest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/upmaru/icepak/cmd/internal/lxd"
+)
+
+// A Far is a server of this machine as one elsewhere is: behind HTTPS, and a round
+// trip away, which a new connection takes as well.
+type Far struct {
+	Remote lxd.Remote // with a client's certificate
+
+	proxy    *Proxy
+	mu       sync.Mutex
+	requests []string
+}
+
+// NewFar starts one, whose round trip takes no time yet. It stops when the test ends.
+func NewFar(t testing.TB, r lxd.Remote) *Far {
+	t.Helper()
+	f := &Far{Remote: r}
+	socket := strings.TrimPrefix(strings.TrimPrefix(r.Addr, "unix:"), "//")
+	to := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "unix.socket"})
+	to.ErrorLog = log.New(io.Discard, "", 0)
+	to.Transport = &http.Transport{MaxIdleConnsPerHost: 16, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f.mu.Lock()
+		f.requests = append(f.requests, r.Method+" "+r.URL.Path)
+		f.mu.Unlock()
+		to.ServeHTTP(w, r)
+	}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes for nothing
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	sum := sha256.Sum256(server.Certificate().Raw)
+	f.Remote.Fingerprints = []string{hex.EncodeToString(sum[:])}
+	var err error
+	if f.Remote.ClientCert, f.Remote.ClientKey, err = lxd.NewIdentity("icepak"); err != nil {
+		t.Fatal(err)
+	}
+	f.proxy = NewFeedProxy(t, server.URL)
+	f.Remote.Addr = f.proxy.URL
+	return f
+}
+
+// SetTrip says how long a round trip takes.
+func (f *Far) SetTrip(d time.Duration) {
+	f.proxy.Delay(d / 2)
+	f.proxy.set(func() { f.proxy.line.opening = d })
+}
+
+// Cut closes every connection.
+func (f *Far) Cut() { f.proxy.Cut() }
+
+// Requests returns those that were made since it was called last, as GET /1.0.
+func (f *Far) Requests() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := slices.Clone(f.requests)
+	f.requests = nil
+	return all
+}
