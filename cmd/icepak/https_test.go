@@ -1,23 +1,19 @@
 package main
 
 import (
-	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
 	"io"
 	"log"
-	"net"
-	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"sync/atomic"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/upmaru/icepak/cmd/internal/lxd"
+	"github.com/upmaru/icepak/cmd/internal/lxd/lxdtest"
 )
 
 // serveHTTPS puts the real LXD behind https, as a server elsewhere has it: with a
@@ -40,13 +36,7 @@ func serveHTTPS(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	local, err := config.Remote("lxc:local")
 	ts.Check(err)
-	socket, err := url.Parse(local.Addr)
-	ts.Check(err)
-	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "lxd"})
-	proxy.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", socket.Path)
-	}}
-	server := httptest.NewUnstartedServer(proxy)
+	server := httptest.NewUnstartedServer(lxdtest.Behind(local))
 	server.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		return &tls.Config{ClientAuth: tls.RequireAnyClientCert, Certificates: []tls.Certificate{*certs.Load()}}, nil
 	}}

@@ -2,17 +2,13 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -62,10 +58,7 @@ func startsFail(t *testing.T, start bool, times int32) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "lxd"})
-	server.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", strings.TrimPrefix(local.Addr, "unix://"))
-	}}
+	server := lxdtest.Behind(local)
 	var left atomic.Int32
 	left.Store(times)
 	front := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -22,7 +22,9 @@ const (
 )
 
 // newTransport returns how requests get to the remote, over connections that
-// are kept: one costs three round trips.
+// are kept: one costs three round trips. Those to a socket are not: the server takes
+// no other connection, of anybody, while one that it has taken is silent, and a pool may
+// make one that it then has no use for.
 func newTransport(r Remote) (*http.Transport, error) {
 	transport := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
@@ -39,6 +41,7 @@ func newTransport(r Remote) (*http.Transport, error) {
 	transport.DialContext = dialer.DialContext
 	if socket, ok := socketPath(r.Addr); ok {
 		transport.Proxy = nil
+		transport.DisableKeepAlives = true
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, "unix", socket)
 		}

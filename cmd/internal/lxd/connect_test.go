@@ -1,6 +1,7 @@
 package lxd
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/ecdsa"
@@ -27,6 +28,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	client "github.com/canonical/lxd/client"
 )
 
 // A daemon answers GET /1.0 as LXD does over HTTPS. To anybody without a
@@ -242,6 +245,70 @@ func TestConnectFails(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+}
+
+// A peekingListener accepts as LXD does at its socket: no other connection, until one
+// that it has accepted says something.
+type peekingListener struct{ net.Listener }
+
+func (l peekingListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	r := bufio.NewReader(conn)
+	_, _ = r.Peek(1)
+	return bufferedConn{conn, r}, nil
+}
+
+type bufferedConn struct {
+	net.Conn
+	r *bufio.Reader
+}
+
+func (c bufferedConn) Read(p []byte) (int, error) { return c.r.Read(p) }
+
+// A connection that nothing is said on keeps LXD from all others, of whomever.
+func TestNoConnectionToASocketIsSilent(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "s")
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"type":"sync","metadata":{"auth":"trusted"}}`))
+	})}
+	go func() { _ = server.Serve(peekingListener{listener}) }()
+	t.Cleanup(func() { server.Close() })
+	for range 100 {
+		ask := func(ctx context.Context, s *Server) {
+			err := s.call(ctx, func(c client.InstanceServer) error {
+				_, _, err := c.RawQuery(http.MethodGet, "/1.0/images", nil, "")
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		s, err := Connect(t.Context(), Remote{Name: "a", Addr: "unix:" + socket}, "icepak/test", ask, ask, ask, ask, ask, ask)
+		if err != nil {
+			t.Fatal(err)
+		}
+		other, err := net.Dial("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = other.SetDeadline(time.Now().Add(10 * time.Second))
+		_, err = io.WriteString(other, "GET / HTTP/1.0\r\n\r\n")
+		if err == nil {
+			_, err = other.Read(make([]byte, 1))
+		}
+		other.Close()
+		if err != nil {
+			t.Fatalf("somebody else's request: %v", err)
+		}
+		s.Close()
 	}
 }
 

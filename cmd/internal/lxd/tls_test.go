@@ -8,11 +8,7 @@ import (
 	"errors"
 	"io"
 	"log"
-	"net"
-	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"strings"
 	"testing"
 
@@ -24,12 +20,8 @@ import (
 func overTLS(t *testing.T) lxd.Remote {
 	t.Helper()
 	r := lxdtest.Remote(t)
-	socket := strings.TrimPrefix(r.Addr, "unix://")
-	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "unix.socket"})
+	proxy := lxdtest.Behind(r)
 	proxy.ErrorLog = log.New(io.Discard, "", 0)
-	proxy.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", socket)
-	}}
 	server := httptest.NewTLSServer(proxy)
 	t.Cleanup(server.Close)
 	sum := sha256.Sum256(server.Certificate().Raw)

@@ -1,18 +1,13 @@
 package lxdtest
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -34,12 +29,8 @@ type Far struct {
 func NewFar(t testing.TB, r lxd.Remote) *Far {
 	t.Helper()
 	f := &Far{Remote: r}
-	socket := strings.TrimPrefix(strings.TrimPrefix(r.Addr, "unix:"), "//")
-	to := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "unix.socket"})
+	to := Behind(r)
 	to.ErrorLog = log.New(io.Discard, "", 0)
-	to.Transport = &http.Transport{MaxIdleConnsPerHost: 16, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", socket)
-	}}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
 		f.requests = append(f.requests, r.Method+" "+r.URL.Path)
