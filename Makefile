@@ -13,7 +13,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 EMBEDDED := cmd/internal/probe/embedded
 PROBES := $(foreach arch,amd64 arm64,$(EMBEDDED)/icepak-probe-linux-$(arch).zst)
-# What launches instances, a few at a time: LXD on two cores answers late, or not, when many start at once.
+# What launches instances, a few at a time: on two cores, more at once would only take their time.
 ON_LXD = ./cmd/icepak/soak ./cmd/internal/lxd/...
 # Of ./cmd/icepak, whole runs in the test's own process, which mostly wait. The scripts run icepak without the race detector,
 # which has it hash images and serve Polar several times as long; what goes on at once in it has its tests in test-quick.
