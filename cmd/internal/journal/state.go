@@ -45,9 +45,7 @@ func (p *Progress) Unposted() []string {
 	}
 	var left []string
 	for i, c := range p.Job.Checks {
-		found := p.Result.Checks[i]
-		_, settled := p.Posted[c.Name]
-		if c.ID != 0 && !settled && !found.Earlier && (found.Verdict == checks.Pass || found.Verdict == checks.Fail) {
+		if _, settled := p.Posted[c.Name]; !settled && runner.ForPolar(c.ID, p.Result.Checks[i]) {
 			left = append(left, c.Name)
 		}
 	}

@@ -28,21 +28,24 @@ type posting struct {
 	report  []byte               // of the image, which Polar gets after the verdicts; or nil
 }
 
-// newPosting returns what of a try is for Polar: an error or a skip is no verdict on the
-// image, and is never posted.
+// newPosting returns what of a try is for Polar, and not settled yet.
 func (r *Runner) newPosting(index int, a *try) *posting {
 	p := &posting{run: r, index: index, try: a, checks: slices.Clone(a.job.Checks), found: a.res.Checks, posted: map[int]string{}, refused: map[int]error{}}
 	if !r.tells(a) {
 		return p
 	}
 	for i, c := range a.job.Checks {
-		found := a.res.Checks[i]
-		if c.ID == 0 || found.Earlier || c.Settled || found.Verdict != checks.Pass && found.Verdict != checks.Fail {
-			continue
+		if !c.Settled && ForPolar(c.ID, a.res.Checks[i]) {
+			p.left = append(p.left, i)
 		}
-		p.left = append(p.left, i)
 	}
 	return p
+}
+
+// ForPolar tells whether what came of a check is for Polar, which tracks it by the id: an
+// error or a skip is no verdict on the image, and is never posted.
+func ForPolar(id int64, found report.CheckResult) bool {
+	return id != 0 && !found.Earlier && (found.Verdict == checks.Pass || found.Verdict == checks.Fail)
 }
 
 // tells tells whether Polar is told what came of the try.
