@@ -13,7 +13,6 @@ import (
 	"testing"
 
 	"github.com/upmaru/icepak/checks"
-	"github.com/upmaru/icepak/cmd/internal/lxd"
 	"github.com/upmaru/icepak/cmd/internal/lxd/lxdtest"
 )
 
@@ -50,15 +49,7 @@ func TestStartsThatTheServerSaysFailed(t *testing.T) {
 // returns the address.
 func startsFail(t *testing.T, start bool, times int32) string {
 	t.Helper()
-	config, err := lxd.LoadConfig(os.Getenv)
-	if err != nil {
-		t.Fatal(err)
-	}
-	local, err := config.Remote("lxc:local")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := lxdtest.Behind(local)
+	server := lxdtest.Behind(lxdtest.Remote(t))
 	var left atomic.Int32
 	left.Store(times)
 	front := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -3,12 +3,7 @@ package lxd_test
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"io"
-	"log"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -16,22 +11,9 @@ import (
 	"github.com/upmaru/icepak/cmd/internal/lxd/lxdtest"
 )
 
-// overTLS returns a remote that reaches the tests' server through HTTPS.
-func overTLS(t *testing.T) lxd.Remote {
-	t.Helper()
-	r := lxdtest.Remote(t)
-	proxy := lxdtest.Behind(r)
-	proxy.ErrorLog = log.New(io.Discard, "", 0)
-	server := httptest.NewTLSServer(proxy)
-	t.Cleanup(server.Close)
-	sum := sha256.Sum256(server.Certificate().Raw)
-	r.Addr, r.Fingerprints = server.URL, []string{hex.EncodeToString(sum[:])}
-	return r
-}
-
 // Files and websockets take the same way as all else: the pinned one.
 func TestInstanceOverTLS(t *testing.T) {
-	inst := create(t, lxdtest.Connect(t, overTLS(t)))
+	inst := create(t, lxdtest.Connect(t, lxdtest.NewFar(t, lxdtest.Remote(t)).Remote))
 	content := strings.Repeat("0123456789abcdef", 1<<16)
 	if err := inst.Push(t.Context(), "/x", strings.NewReader(content), 0o644); err != nil {
 		t.Fatal(err)
