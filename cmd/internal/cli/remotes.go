@@ -7,8 +7,10 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -275,7 +277,18 @@ func (p *planner) probe(arch string) (runner.Program, error) {
 	if known, ok := p.probes[arch]; ok {
 		return known, nil
 	}
-	program, err := p.findProbe(arch)
+	find := func() (runner.Program, error) { return p.findProbe(arch) }
+	if arch == runtime.GOARCH && p.ahead != nil {
+		find = p.ahead
+	}
+	program, err := find()
+	program.File = sync.OnceValues(func() (string, error) {
+		dir := stateFolder(p.env)
+		if dir == "" {
+			return "", errNoState
+		}
+		return runner.KeepProgram(filepath.Join(dir, "probes"), arch, program)
+	})
 	if err == nil && p.probes != nil {
 		p.probes[arch] = program
 	}

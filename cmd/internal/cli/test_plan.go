@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/upmaru/icepak/checks"
@@ -32,8 +33,9 @@ type planner struct {
 	remotes *remotes
 	owner   runner.Owner
 	feed    *simplestreams.Feed
-	polar   *polar.Client             // nil where Polar is not asked
-	probes  map[string]runner.Program // by architecture; nil: they are not kept
+	polar   *polar.Client                  // nil where Polar is not asked
+	probes  map[string]runner.Program      // by architecture; nil: they are not kept
+	ahead   func() (runner.Program, error) // this machine's probe, which was begun to be unpacked; or nil
 	warn    func(format string, args ...any)
 	began   func(run string) // told of the run's id, before anything else
 }
@@ -52,6 +54,10 @@ func (p *planner) own() {
 		p.owner.Run = p.opts.resumes.state().Run.ID
 	}
 	p.probes = map[string]runner.Program{}
+	if !p.opts.source.local { // while it is found out what is tested
+		p.ahead = sync.OnceValues(func() (runner.Program, error) { return p.findProbe(runtime.GOARCH) })
+		go func() { _, _ = p.ahead() }()
+	}
 	p.began(p.owner.Run)
 }
 

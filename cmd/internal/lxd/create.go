@@ -14,6 +14,7 @@ import (
 	"time"
 
 	client "github.com/canonical/lxd/client"
+	"github.com/canonical/lxd/shared"
 	"github.com/canonical/lxd/shared/api"
 )
 
@@ -83,6 +84,35 @@ func (s *Server) Create(ctx context.Context, r Request, progress func(Progress))
 	return &Instance{server: s, name: r.Name, typ: cmp.Or(r.Type, string(api.InstanceTypeContainer)), image: r.Source.Fingerprint, fetched: fetched}, nil
 }
 
+// Privileged tells whether a container that is created so is root on the server.
+func (s *Server) Privileged(ctx context.Context, r Request) (bool, error) {
+	const key = "security.privileged"
+	if value, ok := r.Config[key]; ok {
+		return shared.IsTrue(value), nil
+	}
+	value := ""
+	for _, name := range r.profiles() { // a later one has the say
+		err := s.call(ctx, func(c client.InstanceServer) error {
+			profile, _, err := c.GetProfile(name)
+			if err == nil && profile.Config[key] != "" {
+				value = profile.Config[key]
+			}
+			return err
+		})
+		if err != nil {
+			return false, fmt.Errorf("profile %s: %w", name, err)
+		}
+	}
+	return shared.IsTrue(value), nil
+}
+
+func (r Request) profiles() []string {
+	if len(r.Profiles) == 0 {
+		return []string{api.ProjectDefaultName}
+	}
+	return r.Profiles
+}
+
 // createFrom is a create for which the server fetches the image from its feed.
 func (s *Server) createFrom(ctx context.Context, r Request, source api.InstanceSource, progress func(Progress)) error {
 	source.Mode = "pull"
@@ -118,16 +148,12 @@ func isNoImage(err error) bool {
 }
 
 func (s *Server) create(ctx context.Context, r Request, source api.InstanceSource, progress func(Progress)) error {
-	profiles := r.Profiles
-	if len(profiles) == 0 {
-		profiles = []string{api.ProjectDefaultName}
-	}
 	post := api.InstancesPost{
 		Name:   r.Name,
 		Type:   api.InstanceType(r.Type),
 		Source: source,
 		InstancePut: api.InstancePut{
-			Profiles: profiles,
+			Profiles: r.profiles(),
 			Config:   maps.Clone(r.Config),
 			Devices:  r.Devices,
 		},

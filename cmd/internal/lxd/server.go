@@ -136,6 +136,13 @@ func (s *Server) knowsProject(ctx context.Context) error {
 	return nil
 }
 
+// OnThisMachine tells whether the server is reached over a socket, and so, most likely,
+// has the files that we have.
+func (s *Server) OnThisMachine() bool {
+	_, ok := socketPath(s.addr)
+	return ok
+}
+
 // In returns the same server in another project.
 func (s *Server) In(project string) *Server {
 	other := &Server{name: s.name, addr: s.addr, project: project, userAgent: s.userAgent, transport: s.transport, info: s.info}

@@ -18,6 +18,9 @@ import (
 type Program struct {
 	Data []byte
 	Args []string
+	// File returns the path of a file with it, for servers on this machine to show to
+	// their guests. It may be nil.
+	File func() (string, error)
 }
 
 // FindProbe returns the embedded probe for the architecture, else this very program

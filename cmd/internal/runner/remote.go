@@ -34,8 +34,8 @@ type Remote struct {
 
 var _ Host = (*Remote)(nil)
 
-// Launch creates the instance, pushes the probe into it, and starts it. What is to be
-// seen before the boot is seen as the image has it, without the probe.
+// Launch creates the instance, pushes the probe into it, or lends it, and starts it. What
+// is to be seen before the boot is seen as the image has it, without the probe.
 func (r *Remote) Launch(ctx context.Context, w *Watch, before Before) (Guest, error) {
 	g := &instance{server: r.Server, probePath: "/icepak-probe", owned: true, files: r.Files, agent: r.Agent.orDefaults()}
 	if r.Upload != nil {
@@ -53,14 +53,20 @@ func (r *Remote) Launch(ctx context.Context, w *Watch, before Before) (Guest, er
 		return g, err
 	}
 	g.look(ctx, before)
-	return g, g.boot(ctx, w, report.Start, r.Probe)
+	err := g.boot(ctx, w, report.Start, r.Probe)
+	if g.mayBeForLoan(ctx, err) {
+		w.Warn(err.Error() + "; trying once more with the probe inside")
+		err = r.unlend(ctx, g, w)
+	}
+	return g, err
 }
 
 // boot starts the guest, as the stage, with the probe in it: a container has it before
 // the start, a virtual machine gets it once its agent answers.
 func (g *instance) boot(ctx context.Context, w *Watch, stage report.Stage, probe Program) error {
 	vm := g.inst.Type() == "virtual-machine"
-	if !vm {
+	g.use(probe)
+	if !vm && !g.lent {
 		if err := g.push(ctx, probe); err != nil {
 			return err
 		}
@@ -83,6 +89,7 @@ func (g *instance) boot(ctx context.Context, w *Watch, stage report.Stage, probe
 // comes meanwhile waits a whole second before it looks at that again.
 const syncTime = 50 * time.Millisecond
 
+// create creates the instance, and lends it the probe if it may and can.
 func (r *Remote) create(ctx context.Context, g *instance, w *Watch) error {
 	w.Begin(report.Create)
 	req := r.Request
@@ -96,14 +103,21 @@ func (r *Remote) create(ctx context.Context, g *instance, w *Watch) error {
 	if err := r.meetRequirements(ctx, &req); err != nil {
 		return err
 	}
-	inst, err := r.Server.Create(ctx, req, func(p lxd.Progress) {
+	progress := func(p lxd.Progress) {
 		if p.Stage == "download" {
 			w.Begin(report.Fetch)
 		} else {
 			w.Begin(report.Create)
 		}
 		w.Progress(p.Percent, p.Text)
-	})
+	}
+	plain := req
+	g.lent = !g.noLoan && r.lend(ctx, &req, g.probePath)
+	inst, err := r.Server.Create(ctx, req, progress)
+	if g.lent && err != nil && lxd.Refused(err) && !lxd.Full(err) { // a project may forbid such devices
+		g.lent = false
+		inst, err = r.Server.Create(ctx, plain, progress)
+	}
 	if err != nil {
 		return fmt.Errorf("create the instance: %w", err)
 	}
@@ -139,6 +153,8 @@ type instance struct {
 	inst      *lxd.Instance // nil where it could not be created
 	owned     bool          // launched by us, and so ours to delete
 	probePath string
+	lent      bool     // the probe is a file of this machine that the server shows to the guest
+	noLoan    bool     // it is not to be lent
 	probe     []string // its command line
 	image     string   // fingerprint of an image that was brought only for this guest
 	files     map[string]int64
@@ -148,8 +164,13 @@ type instance struct {
 	life      life
 }
 
-func (g *instance) push(ctx context.Context, probe Program) error {
+// use says which probe is run.
+func (g *instance) use(probe Program) {
 	g.program, g.probe = probe, append([]string{g.probePath}, probe.Args...)
+}
+
+func (g *instance) push(ctx context.Context, probe Program) error {
+	g.use(probe)
 	if err := g.inst.Push(ctx, g.probePath, bytes.NewReader(probe.Data), 0o755); err != nil {
 		return fmt.Errorf("push the probe: %w", err)
 	}

@@ -46,12 +46,15 @@ func (g *instance) Probe(ctx context.Context, plan []byte, out Events) error {
 	noting, stop := context.WithCancel(ctx)
 	defer stop()
 	noted := g.note(noting)
-	var stderr tail
-	code, err := g.inst.Exec(ctx, lxd.ExecRequest{
-		Args: g.probe, Stdin: bytes.NewReader(plan), Stdout: out, Stderr: &stderr,
-	})
+	end := g.run(ctx, plan, out)
+	if g.unseen(end) {
+		g.lent, g.probePath = false, g.probePath+"-pushed" // something may be mounted there
+		if err := g.push(ctx, g.program); err == nil {
+			end = g.run(ctx, plan, out)
+		}
+	}
 	switch {
-	case err == nil && code == 0:
+	case end.err == nil && end.code == 0:
 		return nil
 	case interrupted(ctx):
 		return ctx.Err()
@@ -67,7 +70,15 @@ func (g *instance) Probe(ctx context.Context, plan []byte, out Events) error {
 	case g.life.init = <-noted:
 	case <-look.Done():
 	}
-	return g.silent(ctx, look, ending{code: code, err: err, stderr: stderr.String()})
+	return g.silent(ctx, look, end)
+}
+
+func (g *instance) run(ctx context.Context, plan []byte, out Events) ending {
+	var stderr tail
+	code, err := g.inst.Exec(ctx, lxd.ExecRequest{
+		Args: g.probe, Stdin: bytes.NewReader(plan), Stdout: out, Stderr: &stderr,
+	})
+	return ending{code: code, err: err, stderr: stderr.String()}
 }
 
 // note finds out which start of the guest this is, beside the probe's exec, which

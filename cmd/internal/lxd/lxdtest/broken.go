@@ -41,10 +41,10 @@ func forger(lines ...string) string {
 	for _, line := range lines {
 		script += "echo '" + line + "'\n"
 	}
-	return "cat >/icepak-probe.new <<'EOF'\n" + script + "EOF\nchmod 755 /icepak-probe.new\nmv /icepak-probe.new /icepak-probe\n" + `cat >/etc/kills <<'EOF'
+	return "cat >/icepak-probe.new <<'EOF'\n" + script + "EOF\nchmod 755 /icepak-probe.new\numount -l /icepak-probe 2>/dev/null\nmv /icepak-probe.new /icepak-probe\n" + `cat >/etc/kills <<'EOF'
 while true; do
   for p in /proc/[0-9]*; do
-    case "$(readlink $p/exe)" in "/icepak-probe (deleted)") kill -9 "${p#/proc/}";; esac
+    case "$(readlink $p/exe)" in */busybox | "") ;; *) kill -9 "${p#/proc/}";; esac
   done
 done
 EOF
