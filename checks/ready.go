@@ -95,10 +95,14 @@ func WaitReady(ctx context.Context, sys *System, ready Ready) (ReadyReport, erro
 	return report, nil
 }
 
-// Pauses between two looks: short at first, for most guests come up at once.
+// Pauses between two looks: short at first, for most guests come up at once. Looks that
+// take long do so in a busy guest, and would take a part of what its boot needs: they get
+// a fifth of the time at most, up to a second's pause.
 const (
 	minReadyPause = 50 * time.Millisecond
 	maxReadyPause = 250 * time.Millisecond
+	maxBusyPause  = time.Second
+	busyShare     = 4 // of a look's time
 )
 
 // askTime bounds what is asked of a system that did not come up.
@@ -107,11 +111,12 @@ const askTime = 3 * time.Second
 // poll looks until it is done, fails or ctx ends.
 func poll(ctx context.Context, look func() (done bool, err error)) error {
 	for pause := minReadyPause; ; pause = min(pause*5/4, maxReadyPause) {
+		began := time.Now()
 		if done, err := look(); done || err != nil {
 			return err
 		}
 		select {
-		case <-time.After(pause):
+		case <-time.After(max(pause, min(busyShare*time.Since(began), maxBusyPause))):
 		case <-ctx.Done():
 			return ctx.Err()
 		}

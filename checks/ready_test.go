@@ -342,3 +342,35 @@ func TestWhatAnEarlierBootHasLeftIsNotBelieved(t *testing.T) {
 		})
 	}
 }
+
+func TestLooksAtABusySystemLeaveItItsTime(t *testing.T) {
+	for _, tt := range []struct {
+		look time.Duration // how long one takes
+		most int           // looks in a minute
+		late time.Duration // between the end of one and the next, at the most
+	}{
+		{time.Millisecond, 260, maxReadyPause},
+		{100 * time.Millisecond, 130, 400 * time.Millisecond},
+		{3 * time.Second, 16, maxBusyPause},
+	} {
+		t.Run(tt.look.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				looks, ended := 0, time.Now()
+				_ = poll(ctx, func() (bool, error) {
+					if pause := time.Since(ended); pause > tt.late {
+						t.Errorf("a look %s after the last one", pause)
+					}
+					looks++
+					time.Sleep(tt.look)
+					ended = time.Now()
+					return false, nil
+				})
+				if looks > tt.most || looks < tt.most/2 {
+					t.Errorf("%d looks in a minute, want %d at most", looks, tt.most)
+				}
+			})
+		})
+	}
+}
