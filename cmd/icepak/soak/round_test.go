@@ -69,7 +69,7 @@ func (r *round) run() int {
 	if code == wrong {
 		r.fails("the verdict is wrong: %s", said)
 	}
-	if code != right {
+	if code != right && !r.tooLate(code) {
 		again := r.test(r.daemon.Remote.Addr)
 		if r.unfinished() {
 			again = []string{"resume"}
@@ -86,6 +86,12 @@ func (r *round) run() int {
 		r.fails("a journal is left")
 	}
 	return code
+}
+
+// tooLate tells whether the run was interrupted when it had posted a fail, and nothing
+// was left to do: to test the image again would post another.
+func (r *round) tooLate(code int) bool {
+	return code == 130 && !r.good && !r.unfinished() && slices.Contains(r.inPolar()["waits"], "fail")
 }
 
 // unfinished tells whether a run has left its journal.
@@ -173,17 +179,12 @@ func (r *round) swept() {
 func (r *round) posted() {
 	r.t.Helper()
 	want := map[string]string{"files": "pass", "waits": map[bool]string{true: "pass", false: "fail"}[r.good]}
-	all, err := r.store.Assessments(r.t.Context(), r.version.ID)
-	r.must(err)
-	for _, a := range all {
-		events, err := r.store.AssessmentEvents(r.t.Context(), a.ID)
-		r.must(err)
-		names := named(events)
+	for check, names := range r.inPolar() {
 		verdicts := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == "run" })
-		if !slices.Equal(verdicts, []string{want[a.Check]}) {
-			r.fails("%s in Polar: %s", a.Check, strings.Join(names, ", "))
+		if !slices.Equal(verdicts, []string{want[check]}) {
+			r.fails("%s in Polar: %s", check, strings.Join(names, ", "))
 		}
-		delete(want, a.Check)
+		delete(want, check)
 	}
 	if len(want) > 0 {
 		r.fails("not in Polar: %v", want)
@@ -194,6 +195,20 @@ func (r *round) posted() {
 	if names := named(events); !slices.Equal(names, activated) {
 		r.fails("the version in Polar: %s", strings.Join(names, ", "))
 	}
+}
+
+// inPolar is what Polar was told of each check of the version.
+func (r *round) inPolar() map[string][]string {
+	r.t.Helper()
+	told := map[string][]string{}
+	all, err := r.store.Assessments(r.t.Context(), r.version.ID)
+	r.must(err)
+	for _, a := range all {
+		events, err := r.store.AssessmentEvents(r.t.Context(), a.ID)
+		r.must(err)
+		told[a.Check] = named(events)
+	}
+	return told
 }
 
 func named(events []polarstore.Event) []string {
