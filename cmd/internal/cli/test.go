@@ -117,8 +117,9 @@ Environment:
   ICEPAK_PROBE                 default of --probe
   ICEPAK_SERVER_FINGERPRINTS   default of --server-fingerprint
   ICEPAK_STATE                 a folder for known_clusters, see below, the journals of
-                               runs, and how long images took (default: icepak in the
-                               user's state folder)
+                               runs, how long images took, and the probes that an LXD
+                               on this machine shows to its containers (default: icepak
+                               in the user's state folder)
   LXD_CONF, LXC_REMOTE         as the lxc client has them
   INCUS_CONF, INCUS_REMOTE, INCUS_PROJECT
                                as the incus client has them
