@@ -24,6 +24,10 @@ const lentDevice = "icepak-probe"
 // KeepProgram has the program in a file in the folder, which is named by its content,
 // and returns the file's path. Files of others for the same architecture are removed.
 func KeepProgram(dir, arch string, p Program) (string, error) {
+	dir, err := filepath.Abs(dir) // a server is not where we are
+	if err != nil {
+		return "", err
+	}
 	path := filepath.Join(dir, fmt.Sprintf("probe-%s-%08x", arch, crc32.ChecksumIEEE(p.Data)))
 	if kept, err := os.ReadFile(path); err == nil && bytes.Equal(kept, p.Data) {
 		return path, nil
