@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,10 +39,27 @@ const (
 func Run(ctx context.Context, args []string, env *Env) int {
 	root := newRootCommand(env)
 	root.SetArgs(args)
+	help := &printing{to: env.Out}
+	root.SetOut(help)
 	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = help.err
+	}
 	code := exitCode(ctx, err)
 	printError(env.Err, err)
 	return code
+}
+
+// printing keeps the error of a write that nobody else looks at: cobra prints help.
+type printing struct {
+	to  io.Writer
+	err error
+}
+
+func (p *printing) Write(b []byte) (int, error) {
+	n, err := p.to.Write(b)
+	p.err = cmp.Or(p.err, err)
+	return n, err
 }
 
 func newRootCommand(env *Env) *cobra.Command {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
@@ -151,6 +152,11 @@ func newListCommand(env *Env, use, short, example string, rule cobra.PositionalA
 		Example: example,
 		Args:    usage(rule),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if dir := opts.data.dir; dir != "" { // there is nothing to list in one that would be made
+				if _, err := os.Stat(dir); err != nil {
+					return usageError{err: fmt.Errorf("--data: %w", err)}
+				}
+			}
 			return opts.show(cmd.Context(), env, func(store *polarstore.Store) (any, printer, error) {
 				return list(cmd.Context(), store, args)
 			})

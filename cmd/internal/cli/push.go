@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -73,6 +75,9 @@ func runPush(ctx context.Context, env *Env, opts pushOptions) error {
 		return usageError{err: errors.New("no folder to push"), hint: "name it with --path; GITHUB_WORKSPACE is not set"}
 	case opts.access.password == "":
 		return usageError{err: errors.New("no password for Polar"), hint: "set POLAR_AUTH_TOKEN"}
+	}
+	if info, err := os.Stat(opts.path); err != nil || !info.IsDir() {
+		return usageError{err: fmt.Errorf("--path: %w", cmp.Or(err, fmt.Errorf("%s is no folder", opts.path)))}
 	}
 	client, err := opts.access.client(ctx, env)
 	if err != nil {

@@ -97,6 +97,8 @@ func TestPushMistakes(t *testing.T) {
 	}{
 		"no flags":              {nil, nil, exitUsage, "missing: --serial, --os, --arch, --release"},
 		"no folder":             {nil, pushArgs(polarSerial), exitUsage, "name it with --path; GITHUB_WORKSPACE is not set"},
+		"no such folder":        {nil, pushArgs(polarSerial, "--path", another+"/nope"), exitUsage, "nope: no such file or directory"},
+		"a file":                {nil, pushArgs(polarSerial, "--path", "/etc/passwd"), exitUsage, "/etc/passwd is no folder"},
 		"no password":           {map[string]string{"POLAR_AUTH_TOKEN": ""}, pushArgs(polarSerial, "--path", another), exitUsage, "set POLAR_AUTH_TOKEN"},
 		"no URL":                {map[string]string{"POLAR_ENDPOINT": "images"}, pushArgs(polarSerial, "--path", another), exitUsage, "see --endpoint and POLAR_ENDPOINT"},
 		"an argument":           {nil, []string{"build"}, exitUsage, "takes no arguments"},

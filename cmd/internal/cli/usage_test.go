@@ -25,6 +25,7 @@ func TestMistakesOnTheCommandLineAreNamed(t *testing.T) {
 		{"help polar chekc", `unknown command "chekc" of icepak polar\n  did you mean "check"\?`},
 		{"completion csh", `unknown command "csh" of icepak completion\n  did you mean "bash"\?`},
 		{"images nope", `unknown command "nope" of icepak images\n  see icepak images --help`},
+		{"polar check list --data nope", `--data: stat nope: no such file or directory`},
 		{"test --remot x", `unknown flag: --remot\n  did you mean --remote\?`},
 		{"test --nothing-like-it", `unknown flag: --nothing-like-it\n  see icepak test --help`},
 		{"test -x", `unknown shorthand flag: 'x' in -x\n  see icepak test --help`},
@@ -73,6 +74,22 @@ func TestHelpIsOfWhatIsNamed(t *testing.T) {
 	} {
 		if code, said := runWith(t.Context(), nil, args); code != exitOK || !regexp.MustCompile(want).MatchString(said) {
 			t.Errorf("%s: exit %d: %.300s", args, code, said)
+		}
+	}
+}
+
+// Whoever saves help to a full disk is told.
+func TestHelpThatCannotBeWrittenIsAnError(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	for _, args := range [][]string{nil, {"help"}, {"test", "--help"}} {
+		var said strings.Builder
+		code := Run(t.Context(), args, &Env{In: strings.NewReader(""), Out: full, Err: &said, Getenv: func(string) string { return "" }, Environ: os.Environ})
+		if code != exitUnknown || !strings.Contains(said.String(), "no space left on device") {
+			t.Errorf("%q: exit %d: %s", args, code, said.String())
 		}
 	}
 }
