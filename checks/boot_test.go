@@ -135,7 +135,7 @@ func TestAnAddressIsTimedFromTheWaitOn(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
 				sys := fakeGuest(t, []string{"run/systemd/system/"}, script{askState: {says("starting"), says("starting"), says("starting"),
-					says("starting"), says("starting"), says("starting"), says("starting"), says("starting"), says("starting"), says("starting"), says("starting"), says(running)}})
+					says("starting"), says("starting"), says("starting"), says("starting"), says("starting"), says("starting"), says("starting"), says("starting"), says(running)}, askWait: cannotWait()})
 				upFor(sys, time.Second, nil)
 				sys.Links = func() ([]Link, error) {
 					l := Link{Name: "eth0"}

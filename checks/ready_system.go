@@ -46,12 +46,32 @@ func (s *System) lookAtSystem(ctx context.Context) (systemLook, error) {
 	return twice(ctx, s.readInittab), nil
 }
 
-// lookAtSystemd asks systemd. Early in the boot it does not answer yet, and
-// systemctl says offline, unknown or nothing.
+const (
+	askSystemdTime = 5 * time.Second
+	// systemdWait is how long systemctl is had to wait at a time: an emergency, for one,
+	// it does not notice.
+	systemdWait = 2 * time.Second
+)
+
+// lookAtSystemd asks systemd. To a system that is still starting, one program that
+// waits for its end is less of a burden than several that ask one after another.
 func (s *System) lookAtSystemd(ctx context.Context) (systemLook, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	look, err := s.askSystemd(ctx, askSystemdTime)
+	if err != nil || look.state != "starting" {
+		return look, err
+	}
+	if end, err := s.askSystemd(ctx, systemdWait, "--wait"); err == nil && (end.booted || end.failed) {
+		return end, nil
+	}
+	return look, nil
+}
+
+// askSystemd asks once. Early in the boot systemd does not answer yet, and
+// systemctl says offline, unknown or nothing.
+func (s *System) askSystemd(ctx context.Context, limit time.Duration, options ...string) (systemLook, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	out, err := s.run(ctx, "systemctl", Command{Args: []string{"systemctl", "is-system-running"}})
+	out, err := s.run(ctx, "systemctl", Command{Args: append([]string{"systemctl", "is-system-running"}, options...)})
 	if _, ok := errors.AsType[*commandError](err); err != nil && !ok {
 		return systemLook{}, err
 	}

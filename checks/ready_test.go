@@ -14,10 +14,14 @@ import (
 
 const (
 	askState  = "systemctl is-system-running"
+	askWait   = "systemctl is-system-running --wait"
 	askFailed = "systemctl --plain --no-legend --no-pager list-units --state=failed --all"
 	askTarget = "systemctl show --property=LoadState default.target"
 	askJobs   = "systemctl --plain --no-legend --no-pager list-jobs"
 )
+
+// cannotWait is what a systemctl says that is older than 240.
+func cannotWait() []Output { return exits(1, "systemctl: unrecognized option '--wait'\n") }
 
 func says(state string) Output {
 	code := 1
@@ -32,21 +36,24 @@ func TestSystemIsReadyWhenSystemdHasStartedIt(t *testing.T) {
 	tests := []struct {
 		name   string
 		states []Output
+		waits  []Output
 		failed []Output
 		want   string
 		units  []string
 	}{
-		{"after a while", []Output{noBus, says("offline"), says("initializing"), says("starting"), says(running)}, nil, running, nil},
-		{"at once", []Output{says(running)}, nil, running, nil},
-		{"with failed units", []Output{says("starting"), says(degraded)},
+		{"after a while", []Output{noBus, says("offline"), says("initializing"), says("starting"), says(running)}, cannotWait(), nil, running, nil},
+		{"when it says so to one that waits", []Output{noBus, says("starting")}, []Output{says(running)}, nil, running, nil},
+		{"when nobody noticed at first", []Output{says("starting"), says(running)}, []Output{says("starting")}, nil, running, nil},
+		{"at once", []Output{says(running)}, nil, nil, running, nil},
+		{"with failed units", []Output{says("starting")}, []Output{says(degraded)},
 			prints("oncebad.service loaded failed failed oncebad.service\n● other.service  loaded failed failed Another\n"),
 			degraded, []string{"oncebad.service", "other.service"}},
-		{"with failed units that are not told", []Output{says(degraded)}, exits(1, ""), degraded, nil},
+		{"with failed units that are not told", []Output{says(degraded)}, nil, exits(1, ""), degraded, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				sys := fakeGuest(t, []string{"run/systemd/system/"}, script{askState: tt.states, askFailed: tt.failed})
+				sys := fakeGuest(t, []string{"run/systemd/system/"}, script{askState: tt.states, askWait: tt.waits, askFailed: tt.failed})
 				got, err := WaitReady(t.Context(), sys, Ready{System: true})
 				if err != nil || got.State != tt.want || !slices.Equal(got.FailedUnits, tt.units) {
 					t.Errorf("got %+v, %v", got, err)
@@ -84,7 +91,7 @@ func TestSystemThatDoesNotComeUpIsNotReady(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				sys := fakeGuest(t, []string{"run/systemd/system/"}, script{askState: tt.states, askJobs: tt.jobs, askFailed: tt.failed, askTarget: prints("LoadState=masked\n")})
+				sys := fakeGuest(t, []string{"run/systemd/system/"}, script{askState: tt.states, askWait: cannotWait(), askJobs: tt.jobs, askFailed: tt.failed, askTarget: prints("LoadState=masked\n")})
 				_, err := WaitReady(t.Context(), sys, Ready{System: true, Network: []string{"ipv4"}, Timeout: Duration(10 * time.Second)})
 				notReady, ok := errors.AsType[*NotReadyError](err)
 				if !ok || notReady.Error() != tt.want {
@@ -117,7 +124,7 @@ func TestReadyWaitEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		sys := fakeGuest(t, []string{"run/systemd/system/"}, script{askState: {says("starting")}})
+		sys := fakeGuest(t, []string{"run/systemd/system/"}, script{askState: {says("starting")}, askWait: cannotWait()})
 		_, err := WaitReady(ctx, sys, Ready{System: true, Network: []string{"ipv4"}})
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
@@ -306,7 +313,7 @@ func TestRunThatEndsWhileTheSystemStarts(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, tt.cause)
 				defer cancel()
-				sys := fakeGuest(t, []string{"run/systemd/system/"}, script{askState: {says("starting")}, askFailed: prints(""), askJobs: prints("1 never.service start running\n")})
+				sys := fakeGuest(t, []string{"run/systemd/system/"}, script{askState: {says("starting")}, askWait: cannotWait(), askFailed: prints(""), askJobs: prints("1 never.service start running\n")})
 				_, err := WaitReady(ctx, sys, Ready{System: true})
 				if _, notReady := errors.AsType[*NotReadyError](err); err == nil || err.Error() != tt.want || notReady != (tt.cause.Error() != tt.want) {
 					t.Errorf("got %v", err)
