@@ -5,8 +5,10 @@ import (
 	"errors"
 	"flag"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -177,5 +179,24 @@ func TestACopyOfTheBuiltInSpecIsNotToldOf(t *testing.T) {
 	}
 	if found, err := s.forProduct("debian:bookworm:amd64:default"); err != nil || found.Path != "./images/debian.yaml" || notes.Len() > 0 {
 		t.Errorf("%v, said %q", err, notes.String())
+	}
+}
+
+// A product's built-in spec is looked for by that name.
+func TestABuiltinSpecHasItsDistributionsName(t *testing.T) {
+	all, err := builtinSpecs(spec.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range all {
+		if name := strings.TrimSuffix(path.Base(s.Path), ".yaml"); !slices.Equal(s.Image.OS, []string{name}) {
+			t.Errorf("%s is for %v", s.Path, s.Image.OS)
+		}
+	}
+	for _, product := range []string{"common/base:x:amd64:default", ":x:amd64:default", "*:x:amd64:default", "../images/debian:bookworm:amd64:default"} {
+		var s specs
+		if found, err := s.builtinFor(product); found != nil || err != nil {
+			t.Errorf("%s: %v, %v", product, found, err)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -20,11 +21,11 @@ import (
 // or else the built-in one.
 type specs struct {
 	opts  spec.Options
-	named *spec.Spec   // --spec; nil where none is named
-	own   []*spec.Spec // of the folder images
-	notes io.Writer    // is told of specs that stand in for built-in ones
-	known []*spec.Spec // the built-in ones, once they were looked at
-	noted string       // the product of which notes was told last: its versions come together
+	named *spec.Spec            // --spec; nil where none is named
+	own   []*spec.Spec          // of the folder images
+	notes io.Writer             // is told of specs that stand in for built-in ones
+	known map[string]*spec.Spec // the built-in ones that were looked for, by distribution; nil: there is none
+	noted string                // the product of which notes was told last: its versions come together
 }
 
 // load reads the named spec, or those of the folder images, at once, so that their
@@ -134,27 +135,23 @@ func (s *specs) forProduct(product string) (*spec.Spec, error) {
 		}
 		return s.named, nil
 	}
-	// Which one it is depends on no variable.
-	if s.known == nil {
-		var err error
-		if s.known, err = builtinSpecs(spec.Options{}); err != nil {
-			return nil, err
-		}
+	builtin, err := s.builtinFor(product)
+	if err != nil {
+		return nil, err
 	}
-	builtin := s.known
 	opts := s.opts
 	opts.Product = product
-	i := slices.IndexFunc(builtin, func(b *spec.Spec) bool { return b.Match(product) })
 	own, err := s.ownFor(product)
 	switch {
 	case err != nil:
 		return nil, err
-	case own == nil && i < 0:
-		return nil, noSpec(product, builtin)
+	case own == nil && builtin == nil:
+		all, err := builtinSpecs(spec.Options{})
+		return nil, cmp.Or(err, noSpec(product, all))
 	case own == nil:
-		return spec.LoadFS(builtinFiles{}, builtin[i].Path, opts)
+		return spec.LoadFS(builtinFiles{}, builtin.Path, opts)
 	}
-	if i >= 0 && s.noted != product && !sameText(own, builtin[i]) {
+	if builtin != nil && s.noted != product && !sameText(own, builtin) {
 		s.noted = product
 		fmt.Fprintf(s.notes, "%s is tested with %s, not with the built-in spec\n", product, own.Path)
 	}
@@ -164,6 +161,34 @@ func (s *specs) forProduct(product string) (*spec.Spec, error) {
 		return nil, specError(err)
 	}
 	return again, nil
+}
+
+// builtinFor returns the built-in spec for the product, or nil. It is in the file that
+// has its distribution's name: to read them all takes longer than to find out what else
+// a run has to know.
+func (s *specs) builtinFor(product string) (*spec.Spec, error) {
+	name, _, _ := strings.Cut(product, ":")
+	found, known := s.known[name]
+	if !known {
+		names, err := fs.Glob(builtinFiles{}, "images/*.yaml")
+		if err != nil {
+			return nil, err
+		}
+		if file := "images/" + name + ".yaml"; slices.Contains(names, file) {
+			// Which one it is depends on no variable.
+			if found, err = spec.LoadFS(builtinFiles{}, file, spec.Options{}); err != nil {
+				return nil, fmt.Errorf("built-in spec: %w", err)
+			}
+		}
+		if s.known == nil {
+			s.known = map[string]*spec.Spec{}
+		}
+		s.known[name] = found
+	}
+	if found == nil || !found.Match(product) {
+		return nil, nil
+	}
+	return found, nil
 }
 
 // sameText tells whether a spec is another one's copy, as in icepak's own repository.
