@@ -274,25 +274,29 @@ func (r *remotes) clean(ctx context.Context, on *remote) error {
 // probe returns the probe for the architecture: the one that was named, the
 // embedded one, or this very program.
 func (p *planner) probe(arch string) (runner.Program, error) {
-	if known, ok := p.probes[arch]; ok {
-		return known, nil
-	}
-	find := func() (runner.Program, error) { return p.findProbe(arch) }
-	if arch == runtime.GOARCH && p.ahead != nil {
-		find = p.ahead
-	}
-	program, err := find()
-	program.File = sync.OnceValues(func() (string, error) {
-		dir := stateFolder(p.env)
-		if dir == "" {
-			return "", errNoState
+	find, ok := p.probes[arch]
+	if !ok {
+		find = p.finder(arch)
+		if p.probes != nil {
+			p.probes[arch] = find
 		}
-		return runner.KeepProgram(filepath.Join(dir, "probes"), arch, program)
-	})
-	if err == nil && p.probes != nil {
-		p.probes[arch] = program
 	}
-	return program, err
+	return find()
+}
+
+// finder returns what finds the probe once, and keeps it in a file where that is asked for.
+func (p *planner) finder(arch string) func() (runner.Program, error) {
+	return sync.OnceValues(func() (runner.Program, error) {
+		program, err := p.findProbe(arch)
+		program.File = sync.OnceValues(func() (string, error) {
+			dir := stateFolder(p.env)
+			if dir == "" {
+				return "", errNoState
+			}
+			return runner.KeepProgram(filepath.Join(dir, "probes"), arch, program)
+		})
+		return program, err
+	})
 }
 
 func (p *planner) findProbe(arch string) (runner.Program, error) {

@@ -109,6 +109,14 @@ func (builtinFiles) Open(name string) (fs.File, error) {
 	return images.FS().Open(path.Clean(inside))
 }
 
+func builtinSpec(name string, opts spec.Options) (*spec.Spec, error) {
+	s, err := spec.LoadFS(builtinFiles{}, name, opts)
+	if err != nil {
+		return nil, fmt.Errorf("built-in spec: %w", err)
+	}
+	return s, nil
+}
+
 // builtinSpecs loads the specs that icepak brings along.
 func builtinSpecs(opts spec.Options) ([]*spec.Spec, error) {
 	names, err := fs.Glob(builtinFiles{}, "images/*.yaml")
@@ -117,9 +125,9 @@ func builtinSpecs(opts spec.Options) ([]*spec.Spec, error) {
 	}
 	var all []*spec.Spec
 	for _, name := range names {
-		s, err := spec.LoadFS(builtinFiles{}, name, opts)
+		s, err := builtinSpec(name, opts)
 		if err != nil {
-			return nil, fmt.Errorf("built-in spec: %w", err)
+			return nil, err
 		}
 		all = append(all, s)
 	}
@@ -176,8 +184,8 @@ func (s *specs) builtinFor(product string) (*spec.Spec, error) {
 		}
 		if file := "images/" + name + ".yaml"; slices.Contains(names, file) {
 			// Which one it is depends on no variable.
-			if found, err = spec.LoadFS(builtinFiles{}, file, spec.Options{}); err != nil {
-				return nil, fmt.Errorf("built-in spec: %w", err)
+			if found, err = builtinSpec(file, spec.Options{}); err != nil {
+				return nil, err
 			}
 		}
 		if s.known == nil {

@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/upmaru/icepak/checks"
@@ -33,9 +32,8 @@ type planner struct {
 	remotes *remotes
 	owner   runner.Owner
 	feed    *simplestreams.Feed
-	polar   *polar.Client                  // nil where Polar is not asked
-	probes  map[string]runner.Program      // by architecture; nil: they are not kept
-	ahead   func() (runner.Program, error) // this machine's probe, which was begun to be unpacked; or nil
+	polar   *polar.Client                             // nil where Polar is not asked
+	probes  map[string]func() (runner.Program, error) // by architecture; nil: they are not kept
 	warn    func(format string, args ...any)
 	began   func(run string) // told of the run's id, before anything else
 }
@@ -53,10 +51,11 @@ func (p *planner) own() {
 	if p.opts.resumes != nil {
 		p.owner.Run = p.opts.resumes.state().Run.ID
 	}
-	p.probes = map[string]runner.Program{}
-	if !p.opts.source.local { // while it is found out what is tested
-		p.ahead = sync.OnceValues(func() (runner.Program, error) { return p.findProbe(runtime.GOARCH) })
-		go func() { _, _ = p.ahead() }()
+	p.probes = map[string]func() (runner.Program, error){}
+	if !p.opts.source.local { // it is unpacked while it is found out what is tested
+		ahead := p.finder(runtime.GOARCH)
+		p.probes[runtime.GOARCH] = ahead
+		go func() { _, _ = ahead() }()
 	}
 	p.began(p.owner.Run)
 }
