@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -68,14 +67,11 @@ func TestProbeIsLentToContainersOnThisMachine(t *testing.T) {
 				case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/instances") && bytes.Contains(body, []byte("/probes/")):
 					lent.Add(1)
 					if tt.forbid {
-						w.Header().Set("Content-Type", "application/json")
-						w.WriteHeader(http.StatusForbidden)
-						io.WriteString(w, `{"type": "error", "error": "Disk devices are forbidden", "error_code": 403}`)
+						refuse(w, http.StatusForbidden, "Disk devices are forbidden")
 						return
 					}
 					body = []byte(see(string(body)))
 					r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-					r.Header.Set("Content-Length", strconv.Itoa(len(body)))
 				}
 				server.ServeHTTP(w, r)
 			})

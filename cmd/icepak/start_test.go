@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -71,10 +72,15 @@ func startsFail(t *testing.T, start bool, times int32) string {
 			end := httptest.NewRequestWithContext(r.Context(), http.MethodGet, begun.Operation+"/wait", nil)
 			server.ServeHTTP(httptest.NewRecorder(), end)
 		}
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusInternalServerError)
-		io.WriteString(w, `{"type": "error", "error": "no such file or directory", "error_code": 500}`)
+		refuse(w, http.StatusInternalServerError, "no such file or directory")
 	})
+}
+
+// refuse answers as LXD does.
+func refuse(w http.ResponseWriter, code int, why string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	fmt.Fprintf(w, `{"type": "error", "error": %q, "error_code": %d}`, why, code)
 }
 
 // inFront has requests for the real LXD pass meddle, with their bodies. It returns
