@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"maps"
 	"os"
 	"path/filepath"
 
@@ -69,10 +68,7 @@ func (r *Remote) lend(ctx context.Context, req *lxd.Request, path string) bool {
 	if privileged, err := r.Server.Privileged(ctx, *req); err != nil || privileged {
 		return false
 	}
-	req.Devices = maps.Clone(req.Devices)
-	if req.Devices == nil {
-		req.Devices = map[string]map[string]string{}
-	}
+	req.Devices = cloned(req.Devices)
 	// The server may see other files than we do, and then starts the guest without.
 	req.Devices[lentDevice] = map[string]string{"type": "disk", "source": file, "path": path, "readonly": "true", "required": "false"}
 	return true
@@ -84,7 +80,7 @@ func (r *Remote) unlend(ctx context.Context, g *instance, w *Watch) error {
 	if err := g.inst.Delete(ctx); err != nil {
 		return err
 	}
-	g.noLoan = true
+	r.Probe.File = nil // it is not lent again
 	if err := r.create(ctx, g, w); err != nil {
 		return err
 	}

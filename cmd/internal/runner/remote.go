@@ -65,8 +65,11 @@ func (r *Remote) Launch(ctx context.Context, w *Watch, before Before) (Guest, er
 // the start, a virtual machine gets it once its agent answers.
 func (g *instance) boot(ctx context.Context, w *Watch, stage report.Stage, probe Program) error {
 	vm := g.inst.Type() == "virtual-machine"
-	g.use(probe)
-	if !vm && !g.lent {
+	switch {
+	case vm:
+	case g.lent:
+		g.use(probe)
+	default:
 		if err := g.push(ctx, probe); err != nil {
 			return err
 		}
@@ -112,7 +115,7 @@ func (r *Remote) create(ctx context.Context, g *instance, w *Watch) error {
 		w.Progress(p.Percent, p.Text)
 	}
 	plain := req
-	g.lent = !g.noLoan && r.lend(ctx, &req, g.probePath)
+	g.lent = r.lend(ctx, &req, g.probePath)
 	inst, err := r.Server.Create(ctx, req, progress)
 	if g.lent && err != nil && lxd.Refused(err) && !lxd.Full(err) { // a project may forbid such devices
 		g.lent = false
@@ -154,7 +157,6 @@ type instance struct {
 	owned     bool          // launched by us, and so ours to delete
 	probePath string
 	lent      bool     // the probe is a file of this machine that the server shows to the guest
-	noLoan    bool     // it is not to be lent
 	probe     []string // its command line
 	image     string   // fingerprint of an image that was brought only for this guest
 	files     map[string]int64

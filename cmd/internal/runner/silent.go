@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -73,6 +72,7 @@ func (g *instance) Probe(ctx context.Context, plan []byte, out Events) error {
 	return g.silent(ctx, look, end)
 }
 
+// run runs the probe once, on a plan.
 func (g *instance) run(ctx context.Context, plan []byte, out Events) ending {
 	var stderr tail
 	code, err := g.inst.Exec(ctx, lxd.ExecRequest{
@@ -225,9 +225,7 @@ func (g *instance) knock(ctx context.Context, silence error) error {
 	short, cancel := context.WithTimeout(ctx, knockTime)
 	defer cancel()
 	var answer tail
-	_, err := g.inst.Exec(short, lxd.ExecRequest{
-		Args: g.probe, Stdin: strings.NewReader("{}"), Stdout: &answer, Stderr: io.Discard,
-	})
+	err := g.run(short, []byte("{}"), &answer).err
 	switch {
 	case strings.Contains(answer.String(), `"event":`):
 		return fmt.Errorf("%w: %w", ErrLost, silence)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/canonical/lxd/shared"
 	"github.com/upmaru/icepak/checks"
 	"github.com/upmaru/icepak/cmd/internal/lxd"
 )
@@ -37,18 +38,15 @@ func (r *Remote) meetRequirements(ctx context.Context, req *lxd.Request) error {
 	}
 	_, boot := req.Config["boot.mode"]
 	_, secure := req.Config["security.secureboot"]
-	if isFalse(requires["secureboot"]) && !boot && !secure {
+	if shared.IsFalse(requires["secureboot"]) && !boot && !secure {
 		if r.Server.HasExtension("instance_boot_mode") {
 			req.Config["boot.mode"] = "uefi-nosecureboot"
 		} else {
 			req.Config["security.secureboot"] = "false"
 		}
 	}
-	if isTrue(requires["cdrom_agent"]) && !hasAgentDrive(req.Devices) {
-		req.Devices = maps.Clone(req.Devices)
-		if req.Devices == nil {
-			req.Devices = map[string]map[string]string{}
-		}
+	if shared.IsTrue(requires["cdrom_agent"]) && !hasAgentDrive(req.Devices) {
+		req.Devices = cloned(req.Devices)
 		req.Devices["icepak-agent"] = map[string]string{"type": "disk", "source": "agent:config"}
 	}
 	return nil
@@ -77,23 +75,6 @@ func hasAgentDrive(devices map[string]map[string]string) bool {
 		if d["source"] == "agent:config" {
 			return true
 		}
-	}
-	return false
-}
-
-// isFalse and isTrue read a value as LXD does.
-func isFalse(value string) bool {
-	switch strings.ToLower(value) {
-	case "false", "0", "no", "off":
-		return true
-	}
-	return false
-}
-
-func isTrue(value string) bool {
-	switch strings.ToLower(value) {
-	case "true", "1", "yes", "on":
-		return true
 	}
 	return false
 }
@@ -238,12 +219,10 @@ func (e muteError) Error() string { return string(e) }
 
 // greet runs the probe on nothing, which it has to complain of.
 func (g *instance) greet(ctx context.Context) error {
-	var answer, stderr tail
-	code, err := g.inst.Exec(ctx, lxd.ExecRequest{
-		Args: g.probe, Stdin: strings.NewReader("{}"), Stdout: &answer, Stderr: &stderr,
-	})
-	if err != nil || strings.Contains(answer.String(), `"event":`) {
-		return err
+	var answer tail
+	end := g.run(ctx, []byte("{}"), &answer)
+	if end.err != nil || strings.Contains(answer.String(), `"event":`) {
+		return end.err
 	}
-	return muteError(fmt.Sprintf("%s: exit code %d %s", g.probePath, code, lastLine(stderr.String())))
+	return muteError(fmt.Sprintf("%s: exit code %d %s", g.probePath, end.code, lastLine(end.stderr)))
 }
