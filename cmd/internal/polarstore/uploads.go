@@ -85,11 +85,12 @@ func (s *Store) PutPart(ctx context.Context, key, id string, number int, c Conte
 // CompleteUpload makes an object of an upload's parts, which are those that the
 // publisher names, in the order of their numbers.
 func (s *Store) CompleteUpload(ctx context.Context, key, id string, parts []Part) (Object, error) {
-	if err := findUpload(ctx, s.read, key, id); err != nil {
-		return Object{}, err
-	}
 	have, err := uploadParts(ctx, s.read, id)
 	if err != nil {
+		return Object{}, err
+	}
+	// After its parts: an upload that another completion ends takes them along.
+	if err := findUpload(ctx, s.read, key, id); err != nil {
 		return Object{}, err
 	}
 	tag := md5.New()
